@@ -1,0 +1,59 @@
+#pragma once
+// The engine as serve sees it: requests and aborts go in, outputs come out of a callback.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "types/types.h"
+
+namespace vllm::engine {
+
+/// A snapshot for /metrics and /load; counters since start.
+struct EngineStats {
+  int num_running = 0, num_waiting = 0;
+  int64_t num_blocks = 0, num_free_blocks = 0;  // null block excluded; cached but unused blocks count as free
+  int block_size = 0;
+  uint64_t prefix_cache_queries = 0, prefix_cache_hits = 0;  // tokens
+  uint64_t num_preemptions = 0;
+  uint64_t num_steps = 0;
+  std::vector<int> iteration_tokens;  // tokens of each step since the last snapshot (bounded)
+};
+
+/// Receives outputs on the engine thread: must return at once and never block.
+using OutputSink = std::function<void(std::vector<EngineOutput>&&)>;
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /// Queue a sequence. kInvalidArgument if it can never run (prompt longer than the context or than the whole KV pool),
+  /// kResourceExhausted if the queue is full (--max-num-queued-reqs), kUnavailable when the engine is dead or stopping.
+  /// After ok, exactly one output with a finish_reason follows, whatever happens.
+  virtual Status submit(EngineRequest request) = 0;
+  /// Ask a sequence to end; unknown ids are ignored. Its last output says kAbort, unless it finished first.
+  virtual void abort(RequestId id) = 0;
+  virtual EngineStats stats() const = 0;
+  /// False after a fatal error of a worker: every open sequence was answered with kError.
+  virtual bool healthy() const = 0;
+  virtual std::string death_reason() const = 0;
+  /// Drop all unused cached blocks (tests, /reset_prefix_cache).
+  virtual void reset_prefix_cache() = 0;
+  /// No more submits; waits until every sequence has ended or `deadline_s` passed, then aborts the rest and joins the threads.
+  virtual void shutdown(double deadline_s) = 0;
+};
+
+struct EngineConfig {
+  int max_num_seqs = 128;
+  int max_num_batched_tokens = 2048;
+  int64_t max_model_len = 4096;
+  int block_size = 16;
+  int64_t num_blocks = 0;  // of the pool, null block included
+  bool enable_prefix_caching = true;
+  bool enable_chunked_prefill = true;
+  enum class Policy { kFcfs, kPriority } policy = Policy::kFcfs;
+  int64_t long_prefill_token_threshold = 0;  // 0 = off: cap of one sequence's prefill chunk
+  int max_num_queued_reqs = 0;               // 0 = no limit
+};
+
+}  // namespace vllm::engine

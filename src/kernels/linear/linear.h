@@ -1,0 +1,60 @@
+#pragma once
+// out[t, n] = sum_k x[t, k] * weight[n, k] + bias[n]     weight: float32, float16, bfloat16 or a GGUF block type
+//
+// Contract on the CPU: row t of the result depends on row t of x alone, bit for bit, whatever num_tokens, its place in
+// the batch and the number of threads: the order of the sum over k depends on the shape and the ISA only.
+// Quantized weights are multiplied as quantized: x is quantized once per call (and shared between weights of one input,
+// see QuantizedRows) to int8 blocks of 32 with a scale and a block sum. bfloat16 weights see x rounded to bfloat16,
+// float16 weights to float16, products summed in float32.
+#include <cstdint>
+#include <span>
+
+#include "base/result.h"
+#include "tensor/buffer.h"
+#include "tensor/tensor_view.h"
+#include "tensor/thread_pool.h"
+
+namespace vllm {
+
+/// A weight matrix [n, k], row-major, rows contiguous: in mapped memory as it is, or repacked by pack_linear_weight.
+struct LinearWeight {
+  const void* data = nullptr;
+  DType dtype = DType::kFloat32;
+  int64_t n = 0;  // output features
+  int64_t k = 0;  // input features; a multiple of the block size of dtype
+  bool packed = false;  // in the layout of pack_linear_weight
+};
+
+struct LinearParams {
+  TensorView<float, 2> out;        // [num_tokens, n], row stride free
+  TensorView<const float, 2> x;    // [num_tokens, k], row stride free
+  LinearWeight weight;
+  std::span<const float> bias;     // [n] or empty
+  bool add_to_out = false;         // out += instead of out = (fused residual add)
+  // Slots kept from day one, so that LoRA, experts and shards need no other op:
+  const int32_t* lora_slot_of_token = nullptr;    // [num_tokens] or none
+  const int32_t* expert_rows = nullptr;           // rows of x in expert order, or none
+  int tp_rank = 0, tp_size = 1;
+};
+
+/// Scratch for quantized activations, owned by the caller and grown before the first step: no allocation in a step.
+size_t linear_workspace_bytes(int64_t max_tokens, int64_t max_k);
+
+Status check(const LinearParams& p);
+/// The definition: dequantized weight, plain loops, double accumulators, x not quantized or rounded.
+void linear_ref(const LinearParams& p);
+/// Best ISA found at start-up. `workspace` has linear_workspace_bytes(num_tokens, k) bytes.
+void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPool& pool);
+/// Several weights over the same x (QKV, gate and up): x is quantized once. All x must be equal.
+void linear_cpu(std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool);
+
+/// Rearrange a weight for the CPU at hand; the result owns its memory and `weight.data` may go.
+struct PackedWeight {
+  Buffer storage;
+  LinearWeight weight;
+};
+/// True if this type and shape gains from repacking on this CPU.
+bool wants_packing(const LinearWeight& weight);
+PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool);
+
+}  // namespace vllm

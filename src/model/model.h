@@ -1,0 +1,86 @@
+#pragma once
+// A loaded model: weights and the forward pass over a batch of sequence slices with paged KV.
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "hub/checkpoint.h"
+#include "model/config.h"
+#include "tensor/tensor_view.h"
+#include "tensor/thread_pool.h"
+
+namespace vllm::model {
+
+/// Layers that share one block table: all full-attention layers, or all layers of one sliding window.
+struct KvGroup {
+  std::vector<int> layers;
+  int64_t sliding_window = 0;  // 0 = full attention
+};
+
+/// What the KV pool must hold. Every group's page has the same size: a page of group g holds block_size tokens of
+/// max over groups of layers.size() layers.
+struct KvCacheSpec {
+  std::vector<KvGroup> groups;
+  int num_kv_heads = 0;
+  int head_dim = 0;
+  DType dtype = DType::kBFloat16;
+  int64_t bytes_per_block(int block_size) const;  // of one page, K and V, all layers of the largest group
+};
+
+/// The pool of pages: one allocation, `num_blocks` pages; block 0 is the null block, which padded rows write.
+struct KvCacheView {
+  std::byte* base = nullptr;
+  int64_t num_blocks = 0;
+  int block_size = 0;  // tokens
+  const KvCacheSpec* spec = nullptr;
+};
+
+/// One step's batch, made by the prep of the worker (positions, slots and lengths are derived there, on the device's side).
+struct ForwardBatch {
+  std::span<const int32_t> token_ids;    // [num_tokens]
+  std::span<const int32_t> positions;    // [num_position_rows, num_tokens]; 1 row except for M-RoPE
+  std::span<const int32_t> query_start;  // [num_seqs + 1] into the tokens
+  std::span<const int32_t> seq_lens;     // [num_seqs] context length including this step's tokens
+  std::vector<TensorView<const int32_t, 2>> block_tables;   // per group: [num_seqs, max_blocks] page ids
+  std::vector<std::span<const int64_t>> slot_mapping;       // per group: [num_tokens] = page * block_size + offset
+  std::span<const int32_t> logits_rows;  // token rows whose logits are wanted, ascending
+  TensorView<const float, 2> input_embeds;  // rows that replace token embeddings, or empty
+};
+
+struct ForwardContext {
+  KvCacheView kv;
+  ThreadPool* pool = nullptr;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelConfig& config() const = 0;
+  virtual const KvCacheSpec& kv_spec() const = 0;
+  /// Run the layers; the final hidden states (after the last norm) of `logits_rows` land in `hidden` [rows, hidden_size].
+  virtual void forward(const ForwardBatch& batch, const ForwardContext& context, TensorView<float, 2> hidden) = 0;
+  /// logits[r, v] for hidden rows; call in tiles of at most 256 rows.
+  virtual void compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context, TensorView<float, 2> logits) = 0;
+  virtual size_t weight_bytes() const = 0;
+  /// Size the scratch for batches of up to max_tokens tokens; called once, before the first forward. Nothing allocates after it.
+  virtual void reserve(int64_t max_tokens, int64_t max_seqs) = 0;
+  virtual size_t scratch_bytes() const = 0;
+};
+
+struct LoadOptions {
+  DType dtype = DType::kBFloat16;     // storage of unquantized weights and GEMM inputs; --dtype
+  DType kv_dtype = DType::kBFloat16;  // follows dtype for auto; float32 runs keep float32
+  bool dummy_weights = false;         // --load-format dummy
+  std::function<void(double share)> on_progress;
+};
+
+/// Build the model of config.architecture from the checkpoint (HF or GGUF tensor names). kUnimplemented names the
+/// architecture and lists those that are built; a missing or misshapen tensor is named.
+Result<std::unique_ptr<Model>> load_model(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
+                                          const LoadOptions& options, ThreadPool& pool);
+
+}  // namespace vllm::model

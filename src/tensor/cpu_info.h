@@ -1,0 +1,23 @@
+#pragma once
+// What this machine's CPU can do, and how much of it this process may use.
+#include <string>
+
+namespace vllm {
+
+enum class CpuIsa { kReference, kAvx2, kAvx512 };  // kAvx512 = F, BW, VL, DQ, VNNI and VBMI together
+
+/// The best ISA that the CPU and operating system support; VLLM_CPU_ISA=reference|avx2|avx512 lowers it (tests).
+CpuIsa cpu_isa();
+bool cpu_has_avx512_bf16();
+std::string_view to_string(CpuIsa isa);
+/// "AMD EPYC (avx2 avx512f ...)": for logs and measurements.
+std::string cpu_description();
+
+/// CPUs this process may run on: its affinity mask, cut by a cgroup (v1 or v2) CPU quota; at least 1.
+int usable_cpus();
+/// True if a cgroup CPU quota is set: spinning would then eat the quota.
+bool has_cpu_quota();
+/// Memory this process may still use, in bytes: MemAvailable cut by the cgroup's limit less its usage.
+size_t available_memory_bytes();
+
+}  // namespace vllm

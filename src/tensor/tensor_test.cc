@@ -1,0 +1,60 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <vector>
+
+#include "tensor/cpu_info.h"
+#include "tensor/dtype.h"
+#include "tensor/tensor_view.h"
+#include "tensor/thread_pool.h"
+
+namespace vllm {
+namespace {
+
+TEST(DType, EveryHalfSurvivesARoundTrip) {
+  for (uint32_t bits = 0; bits < 65536; ++bits) {
+    float f = to_float(Float16{static_cast<uint16_t>(bits)});
+    if (std::isnan(f)) continue;
+    EXPECT_EQ(to_float16(f).bits, bits);
+    float b = to_float(BFloat16{static_cast<uint16_t>(bits)});
+    if (!std::isnan(b)) {
+      EXPECT_EQ(to_bfloat16(b).bits, bits);
+    }
+  }
+  EXPECT_EQ(to_float16(65520.0f).bits, 0x7c00);  // half way to the first value beyond the range: infinity
+  EXPECT_EQ(to_float16(65519.0f).bits, 0x7bff);
+  EXPECT_EQ(to_bfloat16(1.00390625f).bits, 0x3f80);  // a tie goes to even
+}
+
+TEST(TensorView, SlicesAndConverts) {
+  std::vector<float> data(12);
+  for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<float>(i);
+  TensorView<float, 2> t(data.data(), {3, 4});
+  EXPECT_EQ(t(2, 1), 9.0f);
+  TensorView<const void, 2> v = t.slice(1, 3);
+  EXPECT_EQ(v.as<const float>()(0, 3), 7.0f);
+}
+
+TEST(ThreadPool, RunsEveryTileOnce) {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 200; ++round) {
+      std::vector<std::atomic<int>> hits(37);
+      pool.parallel_for(37, [&](int64_t tile, int thread) {
+        EXPECT_LT(thread, threads);
+        ++hits[static_cast<size_t>(tile)];
+      });
+      for (auto& h : hits) EXPECT_EQ(h, 1);
+    }
+  }
+}
+
+TEST(CpuInfo, SaysSomethingPlausible) {
+  EXPECT_GE(usable_cpus(), 1);
+  EXPECT_GT(available_memory_bytes(), size_t{1} << 20);
+  EXPECT_FALSE(cpu_description().empty());
+}
+
+}  // namespace
+}  // namespace vllm

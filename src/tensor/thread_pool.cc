@@ -1,0 +1,69 @@
+#include "tensor/thread_pool.h"
+
+#include <chrono>
+
+namespace vllm {
+namespace {
+constexpr auto kSpin = std::chrono::microseconds(20);
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// Wait until `value` differs from `old`: spin for a moment, then sleep in the kernel.
+template <typename T>
+void wait_change(const std::atomic<T>& value, T old, bool spin) {
+  if (spin) {
+    auto end = std::chrono::steady_clock::now() + kSpin;
+    do {
+      for (int i = 0; i < 32; ++i) {
+        if (value.load(std::memory_order_acquire) != old) return;
+        pause();
+      }
+    } while (std::chrono::steady_clock::now() < end);
+  }
+  value.wait(old, std::memory_order_acquire);
+}
+}  // namespace
+
+ThreadPool::ThreadPool(int num_threads, bool spin) : spin_(spin) {
+  for (int i = 1; i < num_threads; ++i) threads_.emplace_back([this, i] { worker(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (std::thread& t : threads_) t.join();
+}
+
+void ThreadPool::work(int thread) {
+  for (int64_t tile; (tile = next_tile_.fetch_add(1, std::memory_order_relaxed)) < job_.num_tiles;) {
+    job_.call(job_.context, tile, thread);
+  }
+}
+
+void ThreadPool::run(Job job) {
+  job_ = job;
+  next_tile_.store(0, std::memory_order_relaxed);
+  busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  work(0);
+  for (int left; (left = busy_.load(std::memory_order_acquire)) != 0;) wait_change(busy_, left, spin_);
+}
+
+void ThreadPool::worker(int thread) {
+  uint32_t seen = 0;
+  while (true) {
+    wait_change(generation_, seen, spin_);
+    ++seen;
+    if (stop_) return;
+    work(thread);
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
+  }
+}
+
+}  // namespace vllm
