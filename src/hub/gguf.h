@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,7 +16,8 @@
 
 namespace vllm {
 
-/// A metadata value; arrays of strings and numbers keep their own form because vocabularies hold 250k of them.
+/// A metadata value. Integers are int64_t (u64 beyond that range: uint64_t), f32 and f64 are double, arrays of bool are
+/// 0 and 1. Arrays of strings and numbers keep their own form because vocabularies hold 250k of them.
 using GgufValue = std::variant<int64_t, uint64_t, double, bool, std::string_view, std::vector<std::string_view>,
                                std::vector<int64_t>, std::vector<double>>;
 
@@ -28,13 +30,14 @@ struct GgufTensor {
 
 class GgufFile {
  public:
-  /// kInvalidArgument says what is wrong with the file (magic, truncated header, overlapping or out-of-range tensors,
+  /// kNotFound if it can't be opened. kInvalidArgument says what is wrong with the file (magic, truncated header, overlapping or out-of-range tensors,
   /// unknown tensor type by its number and name).
   static Result<GgufFile> open(const std::filesystem::path& path);
   /// The same over bytes that outlive the object (tests, fuzzing).
   static Result<GgufFile> parse(std::span<const std::byte> bytes);
 
   const GgufValue* find(std::string_view key) const;
+  /// Typed look-ups: nullopt if the key is absent or its value of another type (get_double also takes integers).
   std::optional<int64_t> get_int(std::string_view key) const;
   std::optional<double> get_double(std::string_view key) const;
   std::optional<bool> get_bool(std::string_view key) const;
@@ -44,6 +47,8 @@ class GgufFile {
   const GgufTensor* find_tensor(std::string_view name) const;
 
  private:
+  Status parse_bytes(std::span<const std::byte> bytes);
+
   MappedFile file_;
   std::map<std::string_view, GgufValue> metadata_;
   std::vector<GgufTensor> tensors_;
