@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -54,6 +55,7 @@ struct EngineConfig {
   enum class Policy { kFcfs, kPriority } policy = Policy::kFcfs;
   int64_t long_prefill_token_threshold = 0;  // 0 = off: cap of one sequence's prefill chunk
   int max_num_queued_reqs = 0;               // 0 = no limit
+  int num_speculative_tokens = 0;            // drafts the device may add to a decode: it then yields 1..n+1 tokens a step
 };
 
 }  // namespace vllm::engine

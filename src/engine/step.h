@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -27,7 +28,9 @@ struct SlotStart {
   SamplingParams sampling;
 };
 
-/// New pages of a slot, appended to its block table of one group.
+/// Pages of a slot, written into its block table of one group from first_index on. That is mostly an append; after
+/// speculation it may overwrite entries whose pages were trimmed. A block id of 0 stands for a page that the group does
+/// not have (positions before a sliding window) and must never be read; entries that slid out later are not sent as 0.
 struct BlockDelta {
   SlotId slot = 0;
   int32_t group = 0;
@@ -68,7 +71,7 @@ struct SlotResult {
   SlotId slot = 0;
   std::vector<TokenId> token_ids;           // sampled: one, several with speculation, none in the middle of a prefill
   std::vector<PositionLogprobs> logprobs;   // one per token, if asked for
-  std::vector<PositionLogprobs> prompt_logprobs;  // of the rows of this chunk
+  std::vector<PositionLogprobs> prompt_logprobs;  // of this chunk's rows that predict a prompt token: row p gives token p + 1
 };
 
 struct StepResult {
@@ -77,7 +80,11 @@ struct StepResult {
   std::string error;              // not empty: the worker is dead, and why
 };
 
-/// Byte forms: little-endian, first a version number. decode refuses other versions, short and overlong input.
+/// Byte forms: little-endian, first a version number (u16) and the kind of value (u16). decode refuses other versions and
+/// kinds, short and overlong input, and counts that the input is too short for; memory stays within a small multiple of the
+/// input. There is one byte form of a value: whatever decodes, encodes to the same bytes. Ranges (slot ids, page ids) are
+/// the reader's to check, who knows them.
+inline constexpr uint16_t kStepVersion = 1;
 std::string encode(const StepInput&);
 std::string encode(const SampleInput&);
 std::string encode(const StepResult&);
