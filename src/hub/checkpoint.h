@@ -16,9 +16,9 @@ namespace vllm {
 
 /// A tensor in mapped memory (alignment: none promised). Valid while its Checkpoint lives.
 struct CheckpointTensor {
-  std::string_view name;
+  std::string name;
   DType dtype = DType::kFloat32;
-  std::vector<int64_t> shape;  // row-major
+  std::vector<int64_t> shape;  // row-major; empty for a scalar
   std::span<const std::byte> data;
 };
 
@@ -33,10 +33,12 @@ class Checkpoint {
 };
 
 /// Open a folder with *.safetensors (model.safetensors, or model.safetensors.index.json and its shards, or any single
-/// *.safetensors) or a .gguf file. Errors say what to do: missing shards by name, git-lfs pointer files, an empty folder.
+/// *.safetensors) or a .gguf file. Errors say what to do: missing shards by name, git-lfs pointer files, an empty
+/// folder.
 Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::filesystem::path& path);
 
-/// One safetensors file over bytes that outlive the result: for tests and fuzzing.
+/// One safetensors file over bytes that outlive the result, in the order of the data.
+/// kInvalidArgument names the tensor and what is wrong, kUnimplemented an element type that is not supported.
 Result<std::vector<CheckpointTensor>> parse_safetensors(std::span<const std::byte> bytes);
 
 }  // namespace vllm

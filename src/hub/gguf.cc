@@ -43,7 +43,8 @@ Result<GgufValue> read_scalar(ByteReader& in, std::string_view key) {
 
 template <typename T, typename Wide>
 Result<GgufValue> read_array(ByteReader& in, uint64_t count, std::string_view key) {
-  if (count > in.remaining() / sizeof(T)) return invalid_argument("array \"{}\" of {} elements ends past the file", key, count);
+  if (count > in.remaining() / sizeof(T))
+    return invalid_argument("array \"{}\" of {} elements ends past the file", key, count);
   std::vector<Wide> values;
   values.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
@@ -59,7 +60,8 @@ Result<GgufValue> read_array(ByteReader& in, uint64_t count, std::string_view ke
 }
 
 Result<GgufValue> read_string_array(ByteReader& in, uint64_t count, std::string_view key) {
-  if (count > in.remaining() / sizeof(uint64_t)) return invalid_argument("array \"{}\" of {} strings ends past the file", key, count);
+  if (count > in.remaining() / sizeof(uint64_t))
+    return invalid_argument("array \"{}\" of {} strings ends past the file", key, count);
   std::vector<std::string_view> values;
   values.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {
@@ -71,36 +73,60 @@ Result<GgufValue> read_string_array(ByteReader& in, uint64_t count, std::string_
 
 Result<GgufValue> read_array_of(ByteReader& in, uint32_t type, uint64_t count, std::string_view key) {
   switch (type) {
-    case kU8: return read_array<uint8_t, int64_t>(in, count, key);
-    case kI8: return read_array<int8_t, int64_t>(in, count, key);
-    case kU16: return read_array<uint16_t, int64_t>(in, count, key);
-    case kI16: return read_array<int16_t, int64_t>(in, count, key);
-    case kU32: return read_array<uint32_t, int64_t>(in, count, key);
-    case kI32: return read_array<int32_t, int64_t>(in, count, key);
-    case kF32: return read_array<float, double>(in, count, key);
-    case kBool: return read_array<uint8_t, int64_t>(in, count, key);
-    case kString: return read_string_array(in, count, key);
-    case kU64: return read_array<uint64_t, int64_t>(in, count, key);
-    case kI64: return read_array<int64_t, int64_t>(in, count, key);
-    case kF64: return read_array<double, double>(in, count, key);
-    case kArray: return invalid_argument("key \"{}\" is an array of arrays, which is not supported", key);
-    default: return invalid_argument("array \"{}\" has the unknown element type {}", key, type);
+    case kU8:
+      return read_array<uint8_t, int64_t>(in, count, key);
+    case kI8:
+      return read_array<int8_t, int64_t>(in, count, key);
+    case kU16:
+      return read_array<uint16_t, int64_t>(in, count, key);
+    case kI16:
+      return read_array<int16_t, int64_t>(in, count, key);
+    case kU32:
+      return read_array<uint32_t, int64_t>(in, count, key);
+    case kI32:
+      return read_array<int32_t, int64_t>(in, count, key);
+    case kF32:
+      return read_array<float, double>(in, count, key);
+    case kBool:
+      return read_array<uint8_t, int64_t>(in, count, key);
+    case kString:
+      return read_string_array(in, count, key);
+    case kU64:
+      return read_array<uint64_t, int64_t>(in, count, key);
+    case kI64:
+      return read_array<int64_t, int64_t>(in, count, key);
+    case kF64:
+      return read_array<double, double>(in, count, key);
+    case kArray:
+      return invalid_argument("key \"{}\" is an array of arrays, which is not supported", key);
+    default:
+      return invalid_argument("array \"{}\" has the unknown element type {}", key, type);
   }
 }
 
 Result<GgufValue> read_value(ByteReader& in, std::string_view key, uint64_t& array_elements_left) {
   ASSIGN_OR_RETURN(uint32_t type, in.number<uint32_t>(key));
   switch (type) {
-    case kU8: return read_scalar<uint8_t>(in, key);
-    case kI8: return read_scalar<int8_t>(in, key);
-    case kU16: return read_scalar<uint16_t>(in, key);
-    case kI16: return read_scalar<int16_t>(in, key);
-    case kU32: return read_scalar<uint32_t>(in, key);
-    case kI32: return read_scalar<int32_t>(in, key);
-    case kF32: return read_scalar<float>(in, key);
-    case kU64: return read_scalar<uint64_t>(in, key);
-    case kI64: return read_scalar<int64_t>(in, key);
-    case kF64: return read_scalar<double>(in, key);
+    case kU8:
+      return read_scalar<uint8_t>(in, key);
+    case kI8:
+      return read_scalar<int8_t>(in, key);
+    case kU16:
+      return read_scalar<uint16_t>(in, key);
+    case kI16:
+      return read_scalar<int16_t>(in, key);
+    case kU32:
+      return read_scalar<uint32_t>(in, key);
+    case kI32:
+      return read_scalar<int32_t>(in, key);
+    case kF32:
+      return read_scalar<float>(in, key);
+    case kU64:
+      return read_scalar<uint64_t>(in, key);
+    case kI64:
+      return read_scalar<int64_t>(in, key);
+    case kF64:
+      return read_scalar<double>(in, key);
     case kBool: {
       ASSIGN_OR_RETURN(uint8_t value, in.number<uint8_t>(key));
       return GgufValue(value != 0);
@@ -113,12 +139,14 @@ Result<GgufValue> read_value(ByteReader& in, std::string_view key, uint64_t& arr
       ASSIGN_OR_RETURN(uint32_t element_type, in.number<uint32_t>(key));
       ASSIGN_OR_RETURN(uint64_t count, in.number<uint64_t>(key));
       if (count > array_elements_left) {
-        return invalid_argument("array \"{}\" has {} elements; {} are allowed in a file", key, count, kMaxArrayElements);
+        return invalid_argument("array \"{}\" has {} elements; {} are allowed in a file", key, count,
+                                kMaxArrayElements);
       }
       array_elements_left -= count;
       return read_array_of(in, element_type, count, key);
     }
-    default: return invalid_argument("key \"{}\" has the unknown value type {}", key, type);
+    default:
+      return invalid_argument("key \"{}\" has the unknown value type {}", key, type);
   }
 }
 
@@ -131,7 +159,8 @@ Result<Placed> read_tensor(ByteReader& in, GgufTensor& tensor) {
   ASSIGN_OR_RETURN(tensor.name, read_name(in, "a tensor's name"));
   ASSIGN_OR_RETURN(uint32_t num_dimensions, in.number<uint32_t>("a tensor's dimensions"));
   if (num_dimensions > kMaxDimensions) {
-    return invalid_argument("tensor \"{}\" has {} dimensions; at most {} are allowed", tensor.name, num_dimensions, kMaxDimensions);
+    return invalid_argument("tensor \"{}\" has {} dimensions; at most {} are allowed", tensor.name, num_dimensions,
+                            kMaxDimensions);
   }
   int64_t elements = 1;
   for (uint32_t i = 0; i < num_dimensions; ++i) {
@@ -147,8 +176,8 @@ Result<Placed> read_tensor(ByteReader& in, GgufTensor& tensor) {
   const DTypeInfo& unit = info(tensor.dtype);
   int64_t columns = tensor.shape.empty() ? 1 : tensor.shape.front();
   if (columns % unit.block_size != 0) {
-    return invalid_argument("tensor \"{}\" has rows of {} elements, no multiple of the {} that a block of {} holds", tensor.name,
-                            columns, unit.block_size, unit.name);
+    return invalid_argument("tensor \"{}\" has rows of {} elements, no multiple of the {} that a block of {} holds",
+                            tensor.name, columns, unit.block_size, unit.name);
   }
   std::reverse(tensor.shape.begin(), tensor.shape.end());
   Placed placed{};
@@ -161,20 +190,23 @@ Result<Placed> read_tensor(ByteReader& in, GgufTensor& tensor) {
 }
 
 /// Give every tensor its bytes. Refuse offsets that are unaligned, out of range, or shared by two tensors.
-Status place_tensors(std::vector<GgufTensor>& tensors, const std::vector<Placed>& placed, std::span<const std::byte> data,
-                     uint64_t alignment) {
+Status place_tensors(std::vector<GgufTensor>& tensors, const std::vector<Placed>& placed,
+                     std::span<const std::byte> data, uint64_t alignment) {
   std::vector<size_t> by_offset(tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
     const auto& [offset, bytes] = placed[i];
-    if (offset % alignment != 0) return invalid_argument("tensor \"{}\" is not aligned to {} bytes", tensors[i].name, alignment);
+    if (offset % alignment != 0)
+      return invalid_argument("tensor \"{}\" is not aligned to {} bytes", tensors[i].name, alignment);
     if (offset > data.size() || bytes > data.size() - offset) {
-      return invalid_argument("tensor \"{}\" needs {} bytes at offset {} of a data section of {}; the file is truncated or damaged",
-                              tensors[i].name, bytes, offset, data.size());
+      return invalid_argument(
+          "tensor \"{}\" needs {} bytes at offset {} of a data section of {}; the file is truncated or damaged",
+          tensors[i].name, bytes, offset, data.size());
     }
     tensors[i].data = data.subspan(static_cast<size_t>(offset), static_cast<size_t>(bytes));
     by_offset[i] = i;
   }
-  std::sort(by_offset.begin(), by_offset.end(), [&](size_t a, size_t b) { return placed[a].offset < placed[b].offset; });
+  std::sort(by_offset.begin(), by_offset.end(),
+            [&](size_t a, size_t b) { return placed[a].offset < placed[b].offset; });
   for (size_t i = 1; i < by_offset.size(); ++i) {
     size_t before = by_offset[i - 1], here = by_offset[i];
     if (placed[before].offset + placed[before].bytes > placed[here].offset) {
@@ -198,8 +230,10 @@ Result<ByteReader> read_magic(std::span<const std::byte> bytes) {
   auto magic = in.text(4, "the magic number");
   if (!magic || *magic != "GGUF") return invalid_argument("not a GGUF file: it does not start with \"GGUF\"");
   ASSIGN_OR_RETURN(uint32_t version, in.number<uint32_t>("the version"));
-  if (version != 0 && (version & 0xffff) == 0) return invalid_argument("a big-endian GGUF file, which is not supported");
-  if (version != 2 && version != 3) return invalid_argument("GGUF version {} is not supported; versions 2 and 3 are", version);
+  if (version != 0 && (version & 0xffff) == 0)
+    return invalid_argument("a big-endian GGUF file, which is not supported");
+  if (version != 2 && version != 3)
+    return invalid_argument("GGUF version {} is not supported; versions 2 and 3 are", version);
   return in;
 }
 
@@ -209,21 +243,24 @@ Status GgufFile::parse_bytes(std::span<const std::byte> bytes) {
   ASSIGN_OR_RETURN(ByteReader in, read_magic(bytes));
   ASSIGN_OR_RETURN(uint64_t num_tensors, in.number<uint64_t>("the number of tensors"));
   ASSIGN_OR_RETURN(uint64_t num_keys, in.number<uint64_t>("the number of keys"));
-  if (num_tensors > kMaxTensors) return invalid_argument("{} tensors; at most {} are allowed", num_tensors, kMaxTensors);
+  if (num_tensors > kMaxTensors)
+    return invalid_argument("{} tensors; at most {} are allowed", num_tensors, kMaxTensors);
   if (num_keys > kMaxKeys) return invalid_argument("{} metadata keys; at most {} are allowed", num_keys, kMaxKeys);
 
   uint64_t array_elements_left = kMaxArrayElements;
   for (uint64_t i = 0; i < num_keys; ++i) {
     ASSIGN_OR_RETURN(std::string_view key, read_name(in, "a metadata key"));
     ASSIGN_OR_RETURN(GgufValue value, read_value(in, key, array_elements_left));
-    if (!metadata_.emplace(key, std::move(value)).second) return invalid_argument("metadata key \"{}\" appears twice", key);
+    if (!metadata_.emplace(key, std::move(value)).second)
+      return invalid_argument("metadata key \"{}\" appears twice", key);
   }
 
   std::vector<Placed> placed;
   for (uint64_t i = 0; i < num_tensors; ++i) {
     GgufTensor tensor;
     ASSIGN_OR_RETURN(Placed place, read_tensor(in, tensor));
-    if (!tensor_index_.emplace(tensor.name, tensors_.size()).second) return invalid_argument("tensor \"{}\" appears twice", tensor.name);
+    if (!tensor_index_.emplace(tensor.name, tensors_.size()).second)
+      return invalid_argument("tensor \"{}\" appears twice", tensor.name);
     tensors_.push_back(std::move(tensor));
     placed.push_back(place);
   }

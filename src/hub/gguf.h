@@ -30,8 +30,8 @@ struct GgufTensor {
 
 class GgufFile {
  public:
-  /// kNotFound if it can't be opened. kInvalidArgument says what is wrong with the file (magic, truncated header, overlapping or out-of-range tensors,
-  /// unknown tensor type by its number and name).
+  /// kNotFound if it can't be opened. kInvalidArgument says what is wrong with the file (magic, truncated header,
+  /// overlapping or out-of-range tensors, unknown tensor type by its number and name).
   static Result<GgufFile> open(const std::filesystem::path& path);
   /// The same over bytes that outlive the object (tests, fuzzing).
   static Result<GgufFile> parse(std::span<const std::byte> bytes);

@@ -150,7 +150,8 @@ TEST(Gguf, RefusesImpossibleTensors) {
   EXPECT_REFUSED(W().tensor("t", {8}, kF32, 256).data(data).build(), "truncated or damaged");
   EXPECT_REFUSED(W().tensor("t", {8}, kF32, ~uint64_t{31}).data(data).build(), "truncated or damaged");
   EXPECT_REFUSED(W().tensor("t", {65}, kF32, 0).data(data).build(), "truncated or damaged");
-  EXPECT_REFUSED(W().tensor("s", {9}, kF32, 32).tensor("t", {8}, kF32, 64).data(data).build(), "\"s\" and \"t\" overlap");
+  EXPECT_REFUSED(W().tensor("s", {9}, kF32, 32).tensor("t", {8}, kF32, 64).data(data).build(),
+                 "\"s\" and \"t\" overlap");
   EXPECT_REFUSED(W().tensor("s", {8}, kF32, 32).tensor("t", {8}, kF32, 32).data(data).build(), "overlap");
 }
 
@@ -168,7 +169,10 @@ TEST(Gguf, NamesUnsupportedTensorTypes) {
 
 TEST(Gguf, HonoursAlignment) {
   using W = GgufWriter;
-  std::string file = W().key("general.alignment", 4, W::raw<uint32_t>(64)).tensor("t", {1}, kF32, 64).data(std::string(68, 'x')).build(64);
+  std::string file = W().key("general.alignment", 4, W::raw<uint32_t>(64))
+                         .tensor("t", {1}, kF32, 64)
+                         .data(std::string(68, 'x'))
+                         .build(64);
   EXPECT_TRUE(GgufFile::parse(as_bytes(file)));
   EXPECT_REFUSED(W().key("general.alignment", 4, W::raw<uint32_t>(48)).build(), "no power of two");
   EXPECT_REFUSED(W().key("general.alignment", 4, W::raw<uint32_t>(0)).build(), "no power of two");

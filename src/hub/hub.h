@@ -1,5 +1,6 @@
 #pragma once
-// From what the user typed to files on disk: a folder, a .gguf file, or a hub id in the cache layout of huggingface_hub.
+// From what the user typed to files on disk: a folder, a .gguf file, or a hub id in the cache layout of
+// huggingface_hub.
 #include <atomic>
 #include <filesystem>
 #include <functional>
@@ -11,10 +12,10 @@
 namespace vllm {
 
 struct HubOptions {
-  std::string revision;        // --revision; empty = "main"
-  std::string token;           // --hf-token; else HF_TOKEN, HUGGING_FACE_HUB_TOKEN, the token file of HF_HOME
-  std::string download_dir;    // --download-dir: another cache folder
-  bool offline = false;        // HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE
+  std::string revision;      // --revision; empty = "main"
+  std::string token;         // --hf-token; else HF_TOKEN, HUGGING_FACE_HUB_TOKEN, the token file of HF_HOME
+  std::string download_dir;  // --download-dir: another cache folder
+  bool offline = false;      // HF_HUB_OFFLINE, TRANSFORMERS_OFFLINE
   std::vector<std::string> ignore_patterns = {"original/**/*"};  // --ignore-patterns
   int max_parallel_files = 4;
   /// Called now and then from a downloading thread: "downloading" and a share in [0, 1].
