@@ -7,7 +7,7 @@
 namespace vllm {
 
 /// A quantized type counts as an element type whose unit is a block: `block_size` elements in `block_bytes` bytes.
-/// The block layouts are GGUF's (see quant/ggml_blocks.h).
+/// The block layouts are GGUF's (see kernels/dequantize/ggml_blocks.h).
 enum class DType : uint8_t {
   kFloat32, kFloat16, kBFloat16, kInt8, kInt32, kInt64, kUInt8, kBool,
   kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ2_K, kQ3_K, kQ4_K, kQ5_K, kQ6_K,
