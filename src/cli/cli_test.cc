@@ -1,0 +1,144 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "cli/help.h"
+#include "cli/parser.h"
+#include "cli/serve_args.h"
+
+namespace vllm::cli {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+ServeArgs ok(const std::vector<std::string>& argv) {
+  auto line = read_serve_command_line(argv);
+  EXPECT_TRUE(line) << (line ? "" : line.error().message);
+  return line ? line->args : ServeArgs{};
+}
+std::string refused(const std::vector<std::string>& argv) {
+  auto line = read_serve_command_line(argv);
+  EXPECT_FALSE(line);
+  return line ? "" : line.error().message;
+}
+
+TEST(Flags, HaveOneRowEachAndAllInOneTable) {
+  std::set<std::string_view> names, shorts;
+  for (const FlagGroup& group : serve_flag_groups()) {
+    for (const Flag& flag : group.flags) {
+      EXPECT_TRUE(names.insert(flag.name).second) << flag.name;
+      if (!flag.short_name.empty()) {
+        EXPECT_TRUE(shorts.insert(flag.short_name).second) << flag.short_name;
+      }
+      EXPECT_EQ(flag.effect == Effect::kBuilt, flag.set != nullptr) << flag.name;
+      EXPECT_EQ(flag.effect == Effect::kBuilt, !flag.help.empty()) << flag.name;
+      EXPECT_THAT(serve_help(flag.name), HasSubstr("--"));
+    }
+  }
+  EXPECT_GT(names.size(), 250u);
+}
+
+TEST(Parser, FollowsArgparse) {
+  EXPECT_EQ(ok({"org/model"}).model, "org/model");
+  EXPECT_EQ(ok({"--model", "x"}).model, "x");
+  EXPECT_EQ(ok({}).model, "Qwen/Qwen3-0.6B");
+  EXPECT_EQ(ok({"--max_model_len=4k"}).max_model_len, 4000);
+  EXPECT_EQ(ok({"--max-model-len", "4K"}).max_model_len, 4096);
+  EXPECT_EQ(ok({"--max-model-len", "25.6k"}).max_model_len, 25600);
+  EXPECT_EQ(ok({"--max-model-len", "-1"}).max_model_len, -1);
+  EXPECT_EQ(ok({"--max-model-len", "auto"}).max_model_len, -1);
+  EXPECT_EQ(ok({"--max-model", "7"}).max_model_len, 7);  // a unique prefix
+  EXPECT_EQ(ok({"--port", "1", "--port=2"}).port, 2);    // the last one wins
+  EXPECT_FALSE(ok({"--no-enable-prefix-caching"}).enable_prefix_caching);
+  EXPECT_FALSE(ok({"--disable-prefix-caching"}).enable_prefix_caching);
+  EXPECT_FALSE(ok({"--disable-log-requests"}).enable_log_requests);
+  EXPECT_TRUE(ok({"--enable-log-requests=true"}).enable_log_requests);
+  EXPECT_THAT(ok({"--served-model-name", "a", "b", "--port", "3"}).served_model_names, ElementsAre("a", "b"));
+  EXPECT_THAT(*ok({"--allowed-origins", R"(["*"])"}).allowed_origins, ElementsAre("*"));
+  EXPECT_THAT(*ok({"--cors-allow-origins \"*\""}).allowed_origins, ElementsAre("*"));  // one argument, from a compose list
+  EXPECT_EQ(ok({"m", "--port", "9", "#", "a comment", "--nonsense"}).port, 9);
+  EXPECT_EQ(json::serialize(ok({"--default-chat-template-kwargs.a.b", "1", "--default-chat-template-kwargs.l+", "x", "--default-chat-template-kwargs.l+=y"}).default_chat_template_kwargs),
+            R"({"a":{"b":1},"l":["x","y"]})");
+  EXPECT_EQ(ok({"-tp", "1", "-O3", "-pp=1"}).port, 8000);
+}
+
+TEST(Parser, NamesWhatIsWrong) {
+  EXPECT_THAT(refused({"--max-modle-len", "3"}), HasSubstr("--max-model-len"));
+  EXPECT_THAT(refused({"--max"}), HasSubstr("ambiguous"));
+  EXPECT_THAT(refused({"--port"}), HasSubstr("expected one value"));
+  EXPECT_THAT(refused({"--port", "abc"}), HasSubstr("'abc'"));
+  EXPECT_THAT(refused({"--port", "70000"}), HasSubstr("65535"));
+  EXPECT_THAT(refused({"--dtype", "int3"}), HasSubstr("bfloat16"));
+  EXPECT_THAT(refused({"a", "b"}), HasSubstr("'b'"));
+  EXPECT_THAT(refused({"--max-batch-size", "32", "--max-num-seqs", "16"}), HasSubstr("same setting"));
+  EXPECT_THAT(refused({"--temperature", "nan"}), HasSubstr("number"));
+  EXPECT_THAT(refused({"-tp", "2"}), HasSubstr("tensor-parallel-size 2"));
+  EXPECT_THAT(refused({"--quantization", "awq"}), HasSubstr("not built yet"));
+  EXPECT_THAT(refused({"--default-chat-template-kwargs", "[1]"}), HasSubstr("JSON object"));
+  EXPECT_THAT(refused({"--enable-auto-tool-choice"}), HasSubstr("--tool-call-parser"));
+  EXPECT_THAT(refused({"-zz"}), HasSubstr("-zz"));
+}
+
+TEST(ServeArgs, AcceptsTheGuidesLines) {
+  ServeArgs a = ok({"--model", "meta-llama/Meta-Llama-3-8B-Instruct", "--tensor-parallel-size", "1", "--max-batch-size", "32", "--temperature", "0.7", "--log-file", "/tmp/x.log"});
+  EXPECT_EQ(a.max_num_seqs, 32);
+  EXPECT_EQ(a.temperature, 0.7);
+  auto line = read_serve_command_line({"--gpu-memory-utilization", "0.9", "--swap-space", "4", "--enforce-eager"});
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->warnings.size(), 3u);
+}
+
+class ConfigFile : public testing::Test {
+ protected:
+  std::string write(const std::string& text) {
+    path_ = testing::TempDir() + "/vllm_cli_test.yaml";
+    std::ofstream(path_) << text;
+    return path_;
+  }
+  ~ConfigFile() override { std::filesystem::remove(path_); }
+  std::string path_;
+};
+
+TEST_F(ConfigFile, IsReadBelowTheCommandLine) {
+  std::string path = write("model: from/file\nport: 9000\nenable-prefix-caching: false\nserved-model-name: [a, b]\nmax_model_len: 2k\ndefault-chat-template-kwargs: {enable_thinking: false}\n");
+  ServeArgs a = ok({"--config", path, "--port", "9001"});
+  EXPECT_EQ(a.model, "from/file");
+  EXPECT_EQ(a.port, 9001);
+  EXPECT_FALSE(a.enable_prefix_caching);
+  EXPECT_THAT(a.served_model_names, ElementsAre("a", "b"));
+  EXPECT_EQ(a.max_model_len, 2000);
+  EXPECT_EQ(a.origin["port"], "command line");
+  EXPECT_EQ(a.origin["max-model-len"], path);
+  EXPECT_EQ(json::serialize(a.default_chat_template_kwargs), R"({"enable_thinking":false})");
+}
+
+TEST_F(ConfigFile, ErrorsNameTheFile) {
+  EXPECT_THAT(refused({"--config", write("prot: 1\n")}), testing::AllOf(HasSubstr(path_), HasSubstr("prot")));
+  EXPECT_THAT(refused({"--config", write("a: [1\n")}), HasSubstr(path_));
+  EXPECT_THAT(refused({"--config", write("- 1\n")}), HasSubstr("flag-name: value"));
+  EXPECT_THAT(refused({"--config", "/no/such.yaml"}), HasSubstr("/no/such.yaml"));
+  EXPECT_THAT(refused({"--config", "x.json"}), HasSubstr(".yaml"));
+}
+
+TEST(Environment, GivesTheApiKeyBelowTheCommandLine) {
+  setenv("VLLM_API_KEY", "from-env", 1);
+  EXPECT_THAT(ok({}).api_keys, ElementsAre("from-env"));
+  EXPECT_THAT(ok({"--api-key", "k1", "k2"}).api_keys, ElementsAre("k1", "k2"));
+  unsetenv("VLLM_API_KEY");
+}
+
+TEST(Help, TeachesByTopic) {
+  EXPECT_THAT(serve_help("short"), HasSubstr("--port"));
+  EXPECT_THAT(serve_help("frontend"), HasSubstr("--api-key"));
+  EXPECT_THAT(serve_help("max_model_len"), HasSubstr("auto"));
+  EXPECT_THAT(serve_help("all"), HasSubstr("--speculative-config"));
+  EXPECT_THAT(serve_help("prot"), HasSubstr("--port"));
+}
+
+}  // namespace
+}  // namespace vllm::cli

@@ -1,0 +1,69 @@
+#pragma once
+// A command-line flag is one row of a table: name, type, default, help and what it sets.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace vllm::cli {
+
+enum class FlagType {
+  kBool,      // --x / --no-x
+  kInt,       // 42
+  kHumanInt,  // 1k = 1000, 1K = 1024; m/M, g/G, t/T alike
+  kFloat,
+  kString,
+  kList,      // one or more values, or one JSON list
+  kJson,      // an object: '{...}', or dotted: --flag.key v, --flag.list+ v
+};
+
+/// What a known flag does in this version. Nothing is ever ignored without a word, except where there is nothing to say.
+enum class Effect {
+  kBuilt,   // does what the help says
+  kSilent,  // has no meaning here and changes no result (a hint to another implementation)
+  kWarn,    // accepted, has no effect yet: says so once
+  kRefuse,  // not built: refused unless it has its default value
+};
+
+struct FlagValue {
+  bool boolean = false;
+  int64_t integer = 0;
+  double number = 0;
+  std::string text;
+  std::vector<std::string> list;
+  json::object object;
+};
+
+struct ServeArgs;
+
+struct Flag {
+  std::string_view name;           // "max-model-len", without dashes
+  FlagType type;
+  std::string_view default_text;   // as --help shows it; kRefuse compares with it
+  std::string_view help;
+  Effect effect = Effect::kBuilt;
+  Status (*set)(ServeArgs&, const FlagValue&) = nullptr;  // kBuilt only
+  std::string_view choices = {};   // "auto|cpu"
+  std::string_view short_name = {};  // "tp" for -tp
+};
+
+struct FlagGroup {
+  std::string_view title;  // "Frontend": what --help=Frontend prints
+  std::string_view help;
+  std::span<const Flag> flags;
+};
+
+/// Every flag of `vllm serve`, by group.
+std::span<const FlagGroup> serve_flag_groups();
+/// By exact name ("max-model-len"), or nullptr.
+const Flag* find_flag(std::string_view name);
+const Flag* find_short_flag(std::string_view short_name);
+
+/// Read values as the flag's type. kInvalidArgument names the flag, the value and what is expected.
+Result<FlagValue> parse_value(const Flag& flag, const std::vector<std::string>& values);
+
+}  // namespace vllm::cli

@@ -1,0 +1,117 @@
+#include "cli/help.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "cli/parser.h"
+
+namespace vllm::cli {
+namespace {
+
+constexpr size_t kWidth = 100, kColumn = 34;
+
+std::string_view type_name(FlagType type) {
+  switch (type) {
+    case FlagType::kBool: return "";
+    case FlagType::kInt: return "N";
+    case FlagType::kHumanInt: return "N[k|K|m|M|g|G]";
+    case FlagType::kFloat: return "X";
+    case FlagType::kString: return "TEXT";
+    case FlagType::kList: return "ITEM ...";
+    case FlagType::kJson: return "JSON";
+  }
+  return "";
+}
+
+std::string wrap(std::string_view text, size_t column) {
+  std::string out;
+  size_t used = 0;
+  while (!text.empty()) {
+    size_t end = std::min(text.find(' '), text.size());
+    if (used && used + 1 + end > kWidth - column) {
+      out += "\n" + std::string(column, ' ');
+      used = 0;
+    } else if (used) {
+      out += ' ', ++used;
+    }
+    out += text.substr(0, end);
+    used += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+std::string row(const Flag& flag) {
+  std::string left = "  --";
+  if (flag.type == FlagType::kBool && flag.default_text == "true") left += "[no-]";
+  left += flag.name;
+  if (!flag.short_name.empty()) left += ", -" + std::string(flag.short_name);
+  if (!flag.choices.empty() && flag.type == FlagType::kString) {
+    left += " {" + std::string(flag.choices) + "}";
+  } else if (auto type = type_name(flag.type); !type.empty()) {
+    left += " " + std::string(type);
+  }
+  std::string text(flag.help);
+  if (flag.effect == Effect::kWarn) text = "Accepted with a warning: no effect in this version.";
+  if (flag.effect == Effect::kRefuse) text = "Not built yet: refused unless it has its default value.";
+  if (!flag.default_text.empty()) text += " (default: " + std::string(flag.default_text) + ")";
+  std::string gap = left.size() + 2 > kColumn ? "\n" + std::string(kColumn, ' ') : std::string(kColumn - left.size(), ' ');
+  return left + gap + wrap(text, kColumn) + "\n";
+}
+
+std::string group_text(const FlagGroup& group) {
+  std::string out = "\n" + std::string(group.title) + ": " + std::string(group.help) + "\n";
+  for (const Flag& flag : group.flags) out += row(flag);
+  return out;
+}
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+}  // namespace
+
+std::string program_help() {
+  return "usage: vllm COMMAND [ARGUMENTS]\n\n"
+         "  serve [MODEL] [FLAGS]   serve a model over an OpenAI-compatible HTTP API\n"
+         "  --version               print the version\n\n"
+         "Try `vllm serve --help`.\n";
+}
+
+std::string serve_help(std::string_view topic) {
+  std::string out =
+      "usage: vllm serve [MODEL] [FLAGS]\n\n"
+      "Serve MODEL (a hub id such as Qwen/Qwen3-0.6B, a folder, or a .gguf file) over an OpenAI-compatible HTTP API.\n";
+  if (topic == "short" || topic.empty()) {
+    out += "\nFlags that are used most:\n";
+    for (std::string_view name : {"host", "port", "api-key", "served-model-name", "dtype", "max-model-len", "max-num-seqs", "chat-template", "device", "config"}) {
+      out += row(*find_flag(name));
+    }
+    out += "\nEnvironment: HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, VLLM_API_KEY, VLLM_CPU_KVCACHE_SPACE (GiB), VLLM_CPU_OMP_THREADS_BIND\n"
+           "\nMore: --help=all, --help=GROUP, --help=FLAG. Groups: ";
+    std::string titles;
+    for (const FlagGroup& group : serve_flag_groups()) {
+      if (titles.find(group.title) == std::string::npos) titles += (titles.empty() ? "" : ", ") + std::string(group.title);
+    }
+    return out + titles + "\n";
+  }
+  if (topic == "all") {
+    for (const FlagGroup& group : serve_flag_groups()) out += group_text(group);
+    return out;
+  }
+  std::string groups;
+  for (const FlagGroup& group : serve_flag_groups()) {
+    if (same_word(group.title, topic)) groups += group_text(group);
+  }
+  if (!groups.empty()) return out + groups;
+  std::string name(topic.substr(topic.find_first_not_of('-') == std::string_view::npos ? topic.size() : topic.find_first_not_of('-')));
+  std::replace(name.begin(), name.end(), '_', '-');
+  if (const Flag* flag = find_flag(name)) return out + "\n" + row(*flag);
+  out += "\nNo group or flag is named '" + std::string(topic) + "'.";
+  for (const std::string& near : nearest_flags(name)) out += " --" + near + "?";
+  return out + "\n";
+}
+
+}  // namespace vllm::cli

@@ -1,0 +1,248 @@
+#include "cli/parser.h"
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+#include <optional>
+
+namespace vllm::cli {
+namespace {
+
+// A flag as it was typed: the row it means, and whether its name inverts a boolean (--no-x, --disable-x).
+struct Match {
+  const Flag* flag = nullptr;
+  bool inverted = false;
+};
+
+bool looks_like_flag(std::string_view arg) {
+  if (arg.size() < 2 || arg[0] != '-') return false;
+  if (arg == "--") return true;
+  return !std::isdigit(static_cast<unsigned char>(arg[1])) && arg[1] != '.';  // -1 and -.5 are values
+}
+
+std::string with_dashes(std::string_view name) {
+  std::string out(name);
+  std::replace(out.begin(), out.end(), '_', '-');
+  return out;
+}
+
+std::optional<Match> match_exact(std::string_view name) {
+  if (const Flag* flag = find_flag(name)) return Match{flag, false};
+  auto inverse = [&](std::string_view prefix, std::string_view replacement) -> std::optional<Match> {
+    if (name.rfind(prefix, 0) != 0) return std::nullopt;
+    const Flag* flag = find_flag(std::string(replacement) + std::string(name.substr(prefix.size())));
+    return flag && flag->type == FlagType::kBool ? std::optional(Match{flag, true}) : std::nullopt;
+  };
+  for (auto [prefix, replacement] : {std::pair{"no-", ""}, {"enable-", "disable-"}, {"disable-", "enable-"}}) {
+    if (auto match = inverse(prefix, replacement)) return match;
+  }
+  return std::nullopt;
+}
+
+// argparse's abbreviations: a prefix that only one flag (or inverse) has.
+Result<std::optional<Match>> match_prefix(std::string_view name) {
+  std::vector<std::pair<std::string, Match>> found;
+  for (const FlagGroup& group : serve_flag_groups()) {
+    for (const Flag& flag : group.flags) {
+      if (flag.name.substr(0, name.size()) == name) found.emplace_back(flag.name, Match{&flag, false});
+      std::string no = "no-" + std::string(flag.name);
+      if (flag.type == FlagType::kBool && no.rfind(name, 0) == 0) found.emplace_back(no, Match{&flag, true});
+    }
+  }
+  if (found.empty()) return std::optional<Match>{};
+  if (found.size() == 1) return std::optional(found[0].second);
+  std::string names;
+  for (size_t i = 0; i < std::min<size_t>(found.size(), 6); ++i) names += (i ? ", --" : "--") + found[i].first;
+  return invalid_argument("ambiguous option: --{} could match {}{}", name, names, found.size() > 6 ? ", ..." : "");
+}
+
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0]++;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t up = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = up;
+    }
+  }
+  return row.back();
+}
+
+Result<Match> match_long(std::string_view name) {
+  if (auto match = match_exact(name)) return *match;
+  ASSIGN_OR_RETURN(std::optional<Match> match, match_prefix(name));
+  if (match) return *match;
+  std::string hint;
+  for (const std::string& near : nearest_flags(name)) hint += (hint.empty() ? "; did you mean --" : " or --") + near;
+  return invalid_argument("unrecognized argument --{}{}; --help=all lists every flag", name, hint.empty() ? "" : hint + "?");
+}
+
+// -tp, -tp=2, -O3, -cc.mode: a short name with what sticks to it.
+struct ShortMatch {
+  const Flag* flag;
+  std::string_view rest;
+};
+std::optional<ShortMatch> match_short(std::string_view arg) {
+  std::string_view body = arg.substr(1);
+  for (size_t length = body.size(); length > 0; --length) {
+    const Flag* flag = find_short_flag(body.substr(0, length));
+    if (!flag) continue;
+    std::string_view rest = body.substr(length);
+    if (rest.empty() || rest[0] == '=' || rest[0] == '.' || std::isdigit(static_cast<unsigned char>(rest[0]))) return ShortMatch{flag, rest};
+  }
+  return std::nullopt;
+}
+
+// Merge `value` into `object` at a dotted path; a path that ends in + appends to a list.
+void set_dotted(json::object& object, std::string_view path, const json::value& value) {
+  size_t dot = path.find('.');
+  std::string_view key = path.substr(0, dot);
+  if (dot != std::string_view::npos) {
+    json::value& child = object[key];
+    if (!child.is_object()) child = json::object();
+    set_dotted(child.get_object(), path.substr(dot + 1), value);
+  } else if (!key.empty() && key.back() == '+') {
+    json::value& child = object[key.substr(0, key.size() - 1)];
+    if (!child.is_array()) child = json::array();
+    child.get_array().push_back(value);
+  } else {
+    object[key] = value;
+  }
+}
+
+class Parser {
+ public:
+  explicit Parser(const std::vector<std::string>& args) : args_(args) {}
+
+  Result<ParsedArgs> parse() {
+    while (next_ < args_.size()) {
+      const std::string arg = args_[next_++];
+      if (arg == "#") {
+        out_.warnings.push_back("a bare # ends the arguments: what follows it is taken for a comment");
+        break;
+      }
+      if (arg == "--") {
+        out_.positionals.insert(out_.positionals.end(), args_.begin() + static_cast<std::ptrdiff_t>(next_), args_.end());
+        break;
+      }
+      if (!looks_like_flag(arg)) {
+        out_.positionals.push_back(arg);
+      } else {
+        RETURN_IF_ERROR(arg[1] == '-' ? take_long(arg) : take_short(arg));
+      }
+    }
+    for (auto& [flag, object] : dotted_) out_.assignments.push_back({flag, {json::serialize(object)}});
+    return std::move(out_);
+  }
+
+ private:
+  Status take_long(std::string_view arg) {
+    std::string_view name = arg.substr(2);
+    std::optional<std::string> value;
+    size_t equals = name.find('='), blank = name.find_first_of(" \t");
+    if (blank != std::string_view::npos && blank < equals) {
+      std::string_view rest = name.substr(name.find_first_not_of(" \t", blank) == std::string_view::npos ? name.size() : name.find_first_not_of(" \t", blank));
+      if (rest.size() >= 2 && (rest.front() == '"' || rest.front() == '\'') && rest.back() == rest.front()) rest = rest.substr(1, rest.size() - 2);
+      value = std::string(rest);
+      name = name.substr(0, blank);
+    } else if (equals != std::string_view::npos) {
+      value = std::string(name.substr(equals + 1));
+      name = name.substr(0, equals);
+    }
+    if (name == "help") {
+      out_.help_topic = value ? *value : "short";
+      return {};
+    }
+    size_t dot = name.find('.');
+    if (dot != std::string_view::npos) {
+      ASSIGN_OR_RETURN(Match match, match_long(with_dashes(name.substr(0, dot))));
+      return take_dotted(*match.flag, name.substr(dot + 1), value);
+    }
+    ASSIGN_OR_RETURN(Match match, match_long(with_dashes(name)));
+    return take_values(match, value);
+  }
+
+  Status take_short(std::string_view arg) {
+    if (arg == "-h") {
+      out_.help_topic = "short";
+      return {};
+    }
+    auto match = match_short(arg);
+    if (!match) return invalid_argument("unrecognized argument {}; --help=all lists every flag", arg);
+    if (!match->rest.empty() && match->rest[0] == '.') {
+      size_t equals = match->rest.find('=');
+      std::optional<std::string> value;
+      if (equals != std::string_view::npos) value = std::string(match->rest.substr(equals + 1));
+      return take_dotted(*match->flag, match->rest.substr(1, equals == std::string_view::npos ? equals : equals - 1), value);
+    }
+    std::optional<std::string> value;
+    if (!match->rest.empty()) value = std::string(match->rest[0] == '=' ? match->rest.substr(1) : match->rest);
+    return take_values({match->flag, false}, value);
+  }
+
+  Status take_dotted(const Flag& flag, std::string_view path, std::optional<std::string> value) {
+    if (flag.type != FlagType::kJson) return invalid_argument("--{}.{}: --{} takes no keys", flag.name, path, flag.name);
+    if (path.empty() || path.size() > 256) return invalid_argument("--{}.: a key must follow the dot", flag.name);
+    if (!value) {
+      if (next_ >= args_.size()) return invalid_argument("argument --{}.{}: expected one value", flag.name, path);
+      value = args_[next_++];
+    }
+    auto parsed = parse_json(*value);
+    auto it = std::find_if(dotted_.begin(), dotted_.end(), [&](const auto& d) { return d.first == &flag; });
+    if (it == dotted_.end()) it = dotted_.insert(dotted_.end(), {&flag, json::object()});
+    set_dotted(it->second, path, parsed ? *parsed : json::value(*value));
+    return {};
+  }
+
+  Status take_values(Match match, std::optional<std::string> value) {
+    const Flag& flag = *match.flag;
+    if (flag.type == FlagType::kBool) {
+      if (match.inverted && value) {
+        ASSIGN_OR_RETURN(FlagValue given, parse_value(flag, {*value}));
+        value = given.boolean ? "false" : "true";
+      } else if (match.inverted) {
+        value = "false";
+      }
+      out_.assignments.push_back({&flag, {value.value_or("true")}});
+      return {};
+    }
+    std::vector<std::string> values;
+    if (value) {
+      values.push_back(*value);
+    } else if (flag.type == FlagType::kList) {
+      while (next_ < args_.size() && !looks_like_flag(args_[next_]) && args_[next_] != "#") values.push_back(args_[next_++]);
+    } else if (next_ < args_.size() && !looks_like_flag(args_[next_])) {
+      values.push_back(args_[next_++]);
+    }
+    if (values.empty()) return invalid_argument("argument --{}: expected {}", flag.name, flag.type == FlagType::kList ? "one or more values" : "one value");
+    out_.assignments.push_back({&flag, std::move(values)});
+    return {};
+  }
+
+  const std::vector<std::string>& args_;
+  size_t next_ = 0;
+  ParsedArgs out_;
+  std::vector<std::pair<const Flag*, json::object>> dotted_;
+};
+
+}  // namespace
+
+std::vector<std::string> nearest_flags(std::string_view name) {
+  name = name.substr(0, 64);
+  std::vector<std::pair<size_t, std::string>> scored;
+  for (const FlagGroup& group : serve_flag_groups()) {
+    for (const Flag& flag : group.flags) scored.emplace_back(edit_distance(name, flag.name), flag.name);
+  }
+  std::sort(scored.begin(), scored.end());
+  std::vector<std::string> out;
+  for (size_t i = 0; i < std::min<size_t>(scored.size(), 3); ++i) {
+    if (scored[i].first <= 2 + name.size() / 4) out.push_back(scored[i].second);
+  }
+  return out;
+}
+
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args) { return Parser(args).parse(); }
+
+}  // namespace vllm::cli
