@@ -1,0 +1,34 @@
+#pragma once
+// Batches that every implementation of paged_attention is tried on.
+#include <cstdint>
+#include <vector>
+
+#include "tensor/dtype.h"
+
+namespace vllm {
+
+struct AttentionCaseSeq {
+  int32_t num_queries, seq_len;
+};
+struct AttentionCase {
+  int num_heads, num_kv_heads, head_dim, block_size;
+  DType dtype;
+  float softcap;
+  int64_t sliding_window;
+  std::vector<AttentionCaseSeq> seqs;
+};
+inline std::vector<AttentionCase> attention_cases() {
+  return {
+      {1, 1, 8, 1, DType::kFloat32, 0, 0, {{1, 1}}},
+      {9, 3, 64, 16, DType::kBFloat16, 0, 0, {{1, 40}, {33, 33}, {1, 1}, {7, 100}}},
+      {14, 2, 64, 16, DType::kFloat32, 0, 0, {{64, 64}, {1, 31}, {1, 32}, {1, 33}}},
+      {4, 1, 256, 32, DType::kBFloat16, 0, 20, {{1, 19}, {1, 21}, {1, 90}, {70, 140}}},
+      {8, 8, 80, 16, DType::kFloat16, 30, 0, {{5, 5}, {1, 70}}},
+      {6, 2, 96, 128, DType::kFloat32, 5, 33, {{130, 130}, {1, 64}}},
+      {16, 4, 128, 8, DType::kFloat32, 0, 64, {{3, 200}, {1, 129}}},
+      {40, 1, 72, 64, DType::kBFloat16, 0, 0, {{3, 70}}},
+      {4, 4, 32, 48, DType::kFloat32, 0, 1, {{50, 50}}},
+  };
+}
+
+}  // namespace vllm
