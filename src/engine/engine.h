@@ -19,6 +19,7 @@ struct EngineStats {
   uint64_t prefix_cache_queries = 0, prefix_cache_hits = 0;  // tokens
   uint64_t num_preemptions = 0;
   uint64_t num_steps = 0;
+  uint64_t num_prompt_tokens = 0, num_generation_tokens = 0;  // prompt tokens count when their prefill ends
   std::vector<int> iteration_tokens;  // tokens of each step since the last snapshot (bounded)
 };
 

@@ -44,6 +44,7 @@ struct SamplerScratch {
     TokenId token;
   };
   std::vector<Candidate> candidates;
+  std::vector<float> raw;  // a copy of the logits before they were adjusted, for logprobs
 };
 
 /// Pick a token from adjusted logits. `position` is the index of the new token in the sequence's output: it keys the random
