@@ -68,7 +68,7 @@ PrefixHit BlockManager::find_prefix(std::span<const TokenId> tokens, std::string
   }
   hit.nodes.resize(best);
   for (size_t g = 0; g < groups; ++g)
-    for (size_t i = first_visible(g, best * size); i < best; ++i)
+    for (size_t i = first_visible(g, best * size); i < best; ++i, ++hit.num_pages)
       hit.num_unused_pages += pool_.ref_count(cache_.page(hit.nodes[i], g)) == 0;
   return hit;
 }

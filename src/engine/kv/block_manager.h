@@ -25,7 +25,8 @@ struct SequenceBlocks {
 /// The longest usable prefix in the cache, and what taking it costs.
 struct PrefixHit {
   std::vector<PrefixCache::NodeId> nodes;  // one per block of the prefix
-  int64_t num_unused_pages = 0;            // of its pages, those that count as free now and would not any more
+  int64_t num_pages = 0;         // over all groups
+  int64_t num_unused_pages = 0;  // of these, the ones that count as free now and would not any more
 };
 
 /// Knows tokens and pages, no device and no scheduling. Engine thread only.
