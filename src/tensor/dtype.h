@@ -19,7 +19,7 @@ struct DTypeInfo {
   int block_bytes;
 };
 const DTypeInfo& info(DType dtype);
-inline bool is_quantized(DType dtype) { return dtype >= DType::kQ4_0; }
+constexpr bool is_quantized(DType dtype) { return dtype >= DType::kQ4_0; }
 /// Bytes of a contiguous row of `count` elements; count must be a multiple of the block size.
 inline size_t row_bytes(DType dtype, int64_t count) {
   const DTypeInfo& i = info(dtype);

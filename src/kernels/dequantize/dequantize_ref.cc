@@ -27,6 +27,7 @@ void dequantize_row(DType dtype, const void* row, std::span<float> out) {
   if (dtype == DType::kFloat32) return dequantize_plain<float>(bytes, out);
   if (dtype == DType::kFloat16) return dequantize_plain<Float16>(bytes, out);
   if (dtype == DType::kBFloat16) return dequantize_plain<BFloat16>(bytes, out);
+  CHECK(is_quantized(dtype));
   const DTypeInfo& type = info(dtype);
   const BlockForm form = block_form(dtype);
   const size_t block_size = static_cast<size_t>(type.block_size), group_size = static_cast<size_t>(form.group_size);

@@ -22,8 +22,22 @@ struct BlockForm {
   int offset;      // a power of two, or 0 for types with a min
   bool has_min;
 };
-/// Only for quantized types.
-BlockForm block_form(DType dtype);
+/// All zero for types that are not quantized.
+constexpr BlockForm block_form(DType dtype) {
+  switch (dtype) {
+    case DType::kQ4_0: return {.bits = 4, .group_size = 32, .offset = 8, .has_min = false};
+    case DType::kQ4_1: return {.bits = 4, .group_size = 32, .offset = 0, .has_min = true};
+    case DType::kQ5_0: return {.bits = 5, .group_size = 32, .offset = 16, .has_min = false};
+    case DType::kQ5_1: return {.bits = 5, .group_size = 32, .offset = 0, .has_min = true};
+    case DType::kQ8_0: return {.bits = 8, .group_size = 32, .offset = 128, .has_min = false};
+    case DType::kQ2_K: return {.bits = 2, .group_size = 16, .offset = 0, .has_min = true};
+    case DType::kQ3_K: return {.bits = 3, .group_size = 16, .offset = 4, .has_min = false};
+    case DType::kQ4_K: return {.bits = 4, .group_size = 32, .offset = 0, .has_min = true};
+    case DType::kQ5_K: return {.bits = 5, .group_size = 32, .offset = 0, .has_min = true};
+    case DType::kQ6_K: return {.bits = 6, .group_size = 16, .offset = 32, .has_min = false};
+    default: return {};
+  }
+}
 
 /// `block` points to info(dtype).block_bytes bytes, of any alignment.
 void unpack_block(DType dtype, const void* block, UnpackedBlock& out);

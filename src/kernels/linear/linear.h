@@ -2,10 +2,12 @@
 // out[t, n] = sum_k x[t, k] * weight[n, k] + bias[n]     weight: float32, float16, bfloat16 or a GGUF block type
 //
 // Contract on the CPU: row t of the result depends on row t of x alone, bit for bit, whatever num_tokens, its place in
-// the batch and the number of threads: the order of the sum over k depends on the shape and the ISA only.
-// Quantized weights are multiplied as quantized: x is quantized once per call (and shared between weights of one input,
-// see QuantizedRows) to int8 blocks of 32 with a scale and a block sum. bfloat16 weights see x rounded to bfloat16,
-// float16 weights to float16, products summed in float32.
+// the batch, the number of threads, and whether the weight is packed. The ISAs agree to the bit too (a test holds it),
+// but only the former is promised.
+// Quantized weights are multiplied as quantized: x is quantized once per call (and shared between the weights of one
+// call) to int8 blocks of 32 with a scale and a block sum. bfloat16 weights see x rounded to bfloat16, float16 and
+// float32 weights x as it is; products are summed in float32.
+// A NaN or infinity in row t of x makes row t of the result NaN or infinite, and touches no other row.
 #include <cstdint>
 #include <span>
 
@@ -37,23 +39,25 @@ struct LinearParams {
   int tp_rank = 0, tp_size = 1;
 };
 
-/// Scratch for quantized activations, owned by the caller and grown before the first step: no allocation in a step.
+/// Scratch for prepared activations, owned by the caller and grown before the first step: no allocation in a step.
+/// Grows with num_tokens up to 256, with k always.
 size_t linear_workspace_bytes(int64_t max_tokens, int64_t max_k);
 
 Status check(const LinearParams& p);
-/// The definition: dequantized weight, plain loops, double accumulators, x not quantized or rounded.
+/// The definition: dequantized weight, plain loops, double accumulators, x not quantized or rounded. Not for packed weights.
 void linear_ref(const LinearParams& p);
-/// Best ISA found at start-up. `workspace` has linear_workspace_bytes(num_tokens, k) bytes.
+/// Best ISA found at start-up. `workspace` has linear_workspace_bytes(num_tokens, k) bytes. A weight that is not packed
+/// is packed piece by piece in every call, into a scratch of each thread: right, but several times slower.
 void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPool& pool);
 /// Several weights over the same x (QKV, gate and up): x is quantized once. All x must be equal.
 void linear_cpu(std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool);
 
-/// Rearrange a weight for the CPU at hand; the result owns its memory and `weight.data` may go.
+/// Rearrange a weight for the CPU (one layout for all ISAs); the result owns its memory and `weight.data` may go.
 struct PackedWeight {
   Buffer storage;
   LinearWeight weight;
 };
-/// True if this type and shape gains from repacking on this CPU.
+/// True if this weight gains from packing: always, unless it is packed or empty.
 bool wants_packing(const LinearWeight& weight);
 PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool);
 

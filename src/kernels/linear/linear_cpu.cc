@@ -1,38 +1,172 @@
-// Interim: dequantizes each weight row and sums in float32, in the order of k.
+// Host side of the CPU op: prepares x once, cuts the work into tiles, picks the ISA.
+#include <algorithm>
 #include <vector>
 
-#include "kernels/dequantize/dequantize.h"
-#include "kernels/linear/linear.h"
+#include "kernels/linear/linear_run.h"
 
 namespace vllm {
+namespace linear {
+namespace {
 
-size_t linear_workspace_bytes(int64_t max_tokens, int64_t max_k) {
-  return static_cast<size_t>(max_tokens * max_k) * sizeof(float);
+// x of at most this many tokens is prepared at a time: it bounds the workspace and keeps x in the caches, while the
+// weights, read once for each such slice, have been paid for many times over.
+constexpr int64_t kSliceTokens = 256;
+constexpr int64_t kTileTokens = 64;
+constexpr int64_t kInlineElements = 8192;  // x smaller than this is prepared without waking the threads
+
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+int64_t quantized_stride(int64_t k) { return round_up(k, kBlock) / kBlock * static_cast<int64_t>(sizeof(QuantizedBlock)); }
+int64_t bfloat16_stride(int64_t k) { return round_up((k + 1) * static_cast<int64_t>(sizeof(float)), 16); }
+
+std::byte* align(std::byte* p) { return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(p) + 63) / 64 * 64); }
+
+// A slice of x in the forms that the weights of one call need.
+struct PreparedX {
+  TensorView<const float, 2> x;
+  std::byte* quantized = nullptr;
+  std::byte* bfloat16 = nullptr;
+
+  void point(DType dtype, TileArgs& args) const {
+    const int64_t k = x.size(1);
+    if (is_quantized(dtype)) {
+      args.x = quantized, args.x_stride = quantized_stride(k);
+    } else if (dtype == DType::kBFloat16) {
+      args.x = bfloat16, args.x_stride = bfloat16_stride(k);
+    } else {
+      args.x = x.data, args.x_stride = x.stride[0] * static_cast<int64_t>(sizeof(float));
+    }
+  }
+};
+
+PreparedX prepare(const Kernels& kernels, std::span<const LinearParams> ps, int64_t first_token, int64_t last_token, std::byte* workspace,
+                  ThreadPool& pool) {
+  PreparedX out{.x = ps[0].x.slice(first_token, last_token)};
+  const int64_t num_tokens = out.x.size(0), k = out.x.size(1);
+  for (const LinearParams& p : ps) {
+    if (is_quantized(p.weight.dtype)) out.quantized = align(workspace);
+    if (p.weight.dtype == DType::kBFloat16) out.bfloat16 = align(workspace) + round_up(num_tokens * quantized_stride(k), 64);
+  }
+  auto one_token = [&](int64_t t, int) {
+    if (out.quantized) kernels.quantize(out.x.row(t), k, reinterpret_cast<QuantizedBlock*>(out.quantized + t * quantized_stride(k)));
+    if (out.bfloat16) kernels.round_to_bfloat16(out.x.row(t), k, reinterpret_cast<float*>(out.bfloat16 + t * bfloat16_stride(k)));
+  };
+  if (!out.quantized && !out.bfloat16) return out;
+  if (num_tokens * k <= kInlineElements) {
+    for (int64_t t = 0; t < num_tokens; ++t) one_token(t, 0);
+  } else {
+    pool.parallel_for(num_tokens, one_token);
+  }
+  return out;
 }
 
-void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPool& pool) {
-  CHECK(check(p).has_value());
+// How one weight is cut: tiles of panels x tokens. Any cut gives the same result.
+struct Cut {
+  int64_t panels_per_tile, tokens_per_tile, panel_tiles, token_tiles;
+  int64_t num_tiles() const { return panel_tiles * token_tiles; }
+};
+Cut cut(const LinearWeight& w, int64_t num_tokens, int num_threads) {
+  const int64_t panels = round_up(w.n, kPanelRows) / kPanelRows;
+  // An unpacked weight is packed by each tile that reads it: no cut across tokens. Panels go in fours (see tile_of_type).
+  const int64_t tokens_per_tile = w.packed ? std::min(num_tokens, kTileTokens) : num_tokens;
+  const int64_t token_tiles = (num_tokens + tokens_per_tile - 1) / tokens_per_tile;
+  const int64_t wanted_tiles = 8 * num_threads;
+  const int64_t panels_per_tile = std::clamp<int64_t>(round_up(panels * token_tiles / wanted_tiles, 4), 4, 64);
+  return {panels_per_tile, tokens_per_tile, (panels + panels_per_tile - 1) / panels_per_tile, token_tiles};
+}
+
+void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& prepared, int64_t first_token, const Cut& cut, int64_t tile) {
   const LinearWeight& w = p.weight;
-  pool.parallel_for(w.n, [&](int64_t n, int) {
-    thread_local std::vector<float> row;
-    row.resize(static_cast<size_t>(w.k));
-    dequantize_row(w.dtype, static_cast<const std::byte*>(w.data) + static_cast<size_t>(n) * row_bytes(w.dtype, w.k), row);
-    for (int64_t t = 0; t < p.out.size(0); ++t) {
-      const float* x = p.x.row(t);
-      float sum = 0;
-      for (int64_t k = 0; k < w.k; ++k) sum += x[k] * row[static_cast<size_t>(k)];
-      if (!p.bias.empty()) sum += p.bias[static_cast<size_t>(n)];
-      p.out(t, n) = p.add_to_out ? p.out(t, n) + sum : sum;
-    }
-  });
+  const int64_t row = tile / cut.token_tiles * cut.panels_per_tile * kPanelRows;
+  const int64_t token = tile % cut.token_tiles * cut.tokens_per_tile, num_tokens = prepared.x.size(0);
+  const size_t bytes = panel_bytes(w.dtype, w.k);
+  TileArgs args = {
+      .weight = static_cast<const std::byte*>(w.data) + static_cast<size_t>(row / kPanelRows) * bytes,
+      .dtype = w.dtype,
+      .rows = std::min(w.n - row, cut.panels_per_tile * kPanelRows),
+      .k = w.k,
+      .x = nullptr,
+      .x_stride = 0,
+      .num_tokens = std::min(cut.tokens_per_tile, num_tokens - token),
+      .out = p.out.row(first_token + token) + row,
+      .out_stride = p.out.stride[0],
+      .bias = p.bias.empty() ? nullptr : p.bias.data() + row,
+      .add_to_out = p.add_to_out,
+  };
+  prepared.point(w.dtype, args);
+  args.x = static_cast<const std::byte*>(args.x) + token * args.x_stride;
+  if (w.packed) return kernels.tile(args);
+  thread_local std::vector<std::byte> scratch;
+  if (scratch.size() < bytes) scratch.resize(bytes);
+  args.weight = scratch.data();
+  for (int64_t left = args.rows, at = row; left > 0; left -= kPanelRows, at += kPanelRows, args.out += kPanelRows) {
+    pack_panel(w.dtype, w.data, w.n, w.k, at, scratch.data());
+    args.rows = std::min<int64_t>(left, kPanelRows);
+    kernels.tile(args);
+    if (args.bias != nullptr) args.bias += kPanelRows;
+  }
+}
+
+}  // namespace
+
+const Kernels& kernels_for(CpuIsa isa) {
+#if defined(__x86_64__)
+  if (isa == CpuIsa::kAvx512) return avx512_kernels();
+  if (isa == CpuIsa::kAvx2) return avx2_kernels();
+#endif
+  return scalar_kernels();
+}
+
+void run(const Kernels& kernels, std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool) {
+  if (ps.empty()) return;
+  for (const LinearParams& p : ps) {
+    CHECK(check(p).has_value());
+    CHECK(p.x.data == ps[0].x.data && p.x.shape == ps[0].x.shape && p.x.stride == ps[0].x.stride);
+  }
+  const int64_t all_tokens = ps[0].x.size(0);
+  CHECK(workspace.size() >= linear_workspace_bytes(all_tokens, ps[0].weight.k));
+  for (int64_t first = 0; first < all_tokens; first += kSliceTokens) {
+    const int64_t last = std::min(all_tokens, first + kSliceTokens);
+    const PreparedX prepared = prepare(kernels, ps, first, last, workspace.data(), pool);
+    int64_t num_tiles = 0;
+    for (const LinearParams& p : ps) num_tiles += cut(p.weight, last - first, pool.num_threads()).num_tiles();
+    pool.parallel_for(num_tiles, [&](int64_t tile, int) {
+      for (const LinearParams& p : ps) {
+        const Cut c = cut(p.weight, last - first, pool.num_threads());
+        if (tile < c.num_tiles()) return run_tile(kernels, p, prepared, first, c, tile);
+        tile -= c.num_tiles();
+      }
+    });
+  }
+}
+
+}  // namespace linear
+
+size_t linear_workspace_bytes(int64_t max_tokens, int64_t max_k) {
+  const int64_t tokens = std::min(max_tokens, linear::kSliceTokens);
+  return static_cast<size_t>(128 + tokens * (linear::quantized_stride(max_k) + linear::bfloat16_stride(max_k)));
 }
 
 void linear_cpu(std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool) {
-  for (const LinearParams& p : ps) linear_cpu(p, workspace, pool);
+  static const linear::Kernels& kernels = linear::kernels_for(cpu_isa());
+  linear::run(kernels, ps, workspace, pool);
 }
 
-bool wants_packing(const LinearWeight&) { return false; }
+void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPool& pool) { linear_cpu(std::span(&p, 1), workspace, pool); }
 
-PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool&) { return {.storage = {}, .weight = weight}; }
+bool wants_packing(const LinearWeight& weight) { return !weight.packed && weight.n > 0 && weight.k > 0; }
+
+PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool) {
+  CHECK(!weight.packed);
+  const size_t bytes = linear::panel_bytes(weight.dtype, weight.k);
+  const int64_t panels = linear::round_up(weight.n, linear::kPanelRows) / linear::kPanelRows;
+  PackedWeight out{.storage = Buffer(static_cast<size_t>(panels) * bytes), .weight = weight};
+  pool.parallel_for(panels, [&](int64_t panel, int) {
+    linear::pack_panel(weight.dtype, weight.data, weight.n, weight.k, panel * linear::kPanelRows,
+                       out.storage.data() + static_cast<size_t>(panel) * bytes);
+  });
+  out.weight.data = out.storage.data();
+  out.weight.packed = true;
+  return out;
+}
 
 }  // namespace vllm

@@ -1,0 +1,97 @@
+#pragma once
+// What the packing code and the kernels of every ISA agree on: packed weights and quantized activations in memory.
+//
+// A packed weight is a run of panels of 16 rows (the last one padded with zero rows), each panel all of k:
+//   float32, float16   [k][16]                 one vector of 16 rows per k
+//   bfloat16           [k / 2][16][2]          pairs of k, a zero after an odd k
+//   quantized          [k / 32] blocks of 32 k: quants as bytes [k / 4][16][4] (what VNNI and AMX instructions eat), cut
+//                      into planes: 8 bits: 8 vectors of 64 bytes. Else 4 vectors of nibbles, vector j holding that of
+//                      bytes j in its low and of bytes j + 4 in its high half; then for 5 bits one vector whose bit j is
+//                      the fifth bit of vector j; for 6 bits two vectors, whose bits 2j, 2j + 1 are those of vector j
+//                      (j + 4 in the second). Then scales and mins:
+//     plain types      float16 d[16], float16 dmin[16] (types with a min)
+//     k-quants         int8 scale[groups][16], uint8 min[groups][16], groups = 32 / group_size; and in front of every
+//                      8 blocks float16 d[16], dmin[16]
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/dequantize/unpack_block.h"
+#include "tensor/dtype.h"
+
+namespace vllm::linear {
+
+inline constexpr int kPanelRows = 16;
+inline constexpr int kBlock = 32;       // k elements that share a scale of x
+inline constexpr int kVector = 64;      // bytes: 16 rows x 4 k
+
+struct QuantLayout {
+  int bits;       // stored: 4, 5, 6 or 8
+  int groups;     // of a block of 32: 1 or 2
+  int offset;     // log2, or -1: types with a min have none
+  bool has_min;
+  bool super;     // a k-quant: 8 blocks under one header
+
+  constexpr int blocks_per_unit() const { return super ? 8 : 1; }
+  constexpr int quant_bytes() const { return bits == 8 ? 8 * kVector : (4 + (bits - 4)) * kVector; }
+  constexpr int scale_bytes() const { return groups * kPanelRows * (super ? 1 : 2); }
+  constexpr int block_bytes() const { return quant_bytes() + scale_bytes() * (has_min ? 2 : 1); }
+  constexpr int header_bytes() const { return super ? kPanelRows * 2 * (has_min ? 2 : 1) : 0; }
+  constexpr int unit_bytes() const { return header_bytes() + blocks_per_unit() * block_bytes(); }
+};
+
+constexpr QuantLayout quant_layout(DType dtype) {
+  BlockForm form = block_form(dtype);
+  int offset = -1;
+  for (int o = form.offset; o > 0; o >>= 1) ++offset;
+  return {form.bits < 4 ? 4 : form.bits, kBlock / form.group_size, offset, form.has_min, dtype >= DType::kQ2_K};
+}
+
+/// Bytes of one panel of a weight with k columns.
+constexpr size_t panel_bytes(DType dtype, int64_t k) {
+  size_t columns = static_cast<size_t>(k);
+  if (dtype == DType::kFloat32) return columns * kPanelRows * 4;
+  if (dtype == DType::kFloat16) return columns * kPanelRows * 2;
+  if (dtype == DType::kBFloat16) return (columns + 1) / 2 * kPanelRows * 4;
+  QuantLayout layout = quant_layout(dtype);
+  return columns / static_cast<size_t>(kBlock * layout.blocks_per_unit()) * static_cast<size_t>(layout.unit_bytes());
+}
+
+/// 32 elements of x: x[i] is about scale * q[i], |q[i]| <= 127. A block with a NaN or infinity has scale NaN and zeros.
+struct QuantizedBlock {
+  float scale;
+  int32_t neg_sum;      // -(q[0] + .. + q[31]): times an offset, what an accumulator of offset quants starts from
+  int32_t neg_sum_low;  // -(q[0] + .. + q[15])
+  float scaled_sum;     // scale * (q[0] + .. + q[31]): meets the mins
+  int8_t q[kBlock];
+};
+static_assert(sizeof(QuantizedBlock) == 48);
+
+/// Some panels times some tokens.
+struct TileArgs {
+  const std::byte* weight;  // the first panel
+  DType dtype;
+  int64_t rows;             // of the panels together; only the last panel may have fewer than 16
+  int64_t k;
+  const void* x;            // quantized: QuantizedBlock[k / 32]; bfloat16: float, rounded, padded to even k; else float
+  int64_t x_stride;         // bytes between tokens
+  int64_t num_tokens;
+  float* out;               // [num_tokens, rows]
+  int64_t out_stride;       // elements
+  const float* bias;        // [rows] or null
+  bool add_to_out;
+};
+
+/// The code of one ISA. Every element of out is made by the same operations in the same order whatever the tile and the ISA.
+struct Kernels {
+  void (*tile)(const TileArgs& args);
+  void (*quantize)(const float* x, int64_t k, QuantizedBlock* out);      // k: a multiple of 32
+  void (*round_to_bfloat16)(const float* x, int64_t k, float* out);      // out: k floats, and a zero more if k is odd
+};
+const Kernels& scalar_kernels();
+const Kernels& avx2_kernels();
+const Kernels& avx512_kernels();
+
+/// Rows [first, first + 16) of an unpacked weight [n, k] as one panel; rows from n on are zero.
+void pack_panel(DType dtype, const void* weight, int64_t n, int64_t k, int64_t first, std::byte* panel);
+
+}  // namespace vllm::linear

@@ -1,0 +1,277 @@
+#pragma once
+// The loops of every ISA, over a backend B that has its vectors. Included only by the file of each ISA, whose backend lies
+// in an unnamed namespace: so every instantiation stays in that file and none compiled for a newer CPU can be linked into
+// the code of another. For the same reason nothing of the standard library is used here.
+//
+// B has: kLanes rows a vector; F (floats) and I (kLanes * 4 bytes, or kLanes int32) with load, bcast, mul, fma, fnma
+// (c - a * b), to_float, shl, dot and so on; kTokens and kPlainTokens, how many tokens share one pass over the weight; kSignedBytes: dot takes
+// 8-bit quants as signed, without their offset.
+#include "kernels/linear/linear_layout.h"
+
+#if defined(__clang__)
+#define VLLM_UNROLL _Pragma("unroll")
+#else
+#define VLLM_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace vllm::linear {
+
+// The 32 quants of kLanes rows as bytes, q[j] holding k = 4j .. 4j + 3 of each row.
+template <class B, int kBits>
+inline void load_quants(const std::byte* w, typename B::I (&q)[8]) {
+  if constexpr (kBits == 8) {
+    VLLM_UNROLL for (int j = 0; j < 8; ++j) q[j] = B::load_bytes8(w + j * kVector);
+  } else {
+    const auto low = B::set_bytes(0x0f);
+    VLLM_UNROLL for (int j = 0; j < 4; ++j) {
+      const auto v = B::load(w + j * kVector);
+      q[j] = B::bit_and(v, low);
+      q[j + 4] = B::bit_and(B::template shift<-4>(v), low);
+    }
+    if constexpr (kBits == 5) {
+      const auto v = B::load(w + 4 * kVector), mask = B::set_bytes(0x10);
+      q[0] = B::or_and(q[0], B::template shift<4>(v), mask), q[1] = B::or_and(q[1], B::template shift<3>(v), mask);
+      q[2] = B::or_and(q[2], B::template shift<2>(v), mask), q[3] = B::or_and(q[3], B::template shift<1>(v), mask);
+      q[4] = B::or_and(q[4], v, mask), q[5] = B::or_and(q[5], B::template shift<-1>(v), mask);
+      q[6] = B::or_and(q[6], B::template shift<-2>(v), mask), q[7] = B::or_and(q[7], B::template shift<-3>(v), mask);
+    } else if constexpr (kBits == 6) {
+      const auto mask = B::set_bytes(0x30);
+      VLLM_UNROLL for (int i = 0; i < 2; ++i) {
+        const auto v = B::load(w + (4 + i) * kVector);
+        q[4 * i] = B::or_and(q[4 * i], B::template shift<4>(v), mask);
+        q[4 * i + 1] = B::or_and(q[4 * i + 1], B::template shift<2>(v), mask);
+        q[4 * i + 2] = B::or_and(q[4 * i + 2], v, mask);
+        q[4 * i + 3] = B::or_and(q[4 * i + 3], B::template shift<-2>(v), mask);
+      }
+    }
+  }
+}
+
+// acc[t] += the sum over one block, for T tokens.
+template <class B, DType D, int T>
+inline void quantized_block(const typename B::I (&q)[8], const typename B::F (&scale)[2], const typename B::F (&min)[2],
+                            const std::byte* x, int64_t x_stride, typename B::F (&acc)[T]) {
+  constexpr QuantLayout kLayout = quant_layout(D);
+  constexpr bool kOffset = kLayout.offset >= 0 && !(B::kSignedBytes && kLayout.bits == 8);
+  VLLM_UNROLL for (int t = 0; t < T; ++t, x += x_stride) {
+    const auto* block = reinterpret_cast<const QuantizedBlock*>(x);
+    const auto x_scale = B::bcast(&block->scale);
+    if constexpr (kLayout.groups == 1) {
+      auto start = B::zero_int();
+      if constexpr (kOffset) start = B::template shift_int<kLayout.offset>(B::bcast(&block->neg_sum));
+      const auto sum = B::to_float(B::template dot<kLayout.bits, 8>(start, q, block->q));
+      acc[t] = B::fma(B::mul(sum, scale[0]), x_scale, acc[t]);
+      if constexpr (kLayout.has_min) acc[t] = B::fnma(min[0], B::bcast(&block->scaled_sum), acc[t]);
+    } else {
+      const auto neg_low = B::bcast(&block->neg_sum_low), neg_high = B::sub_int(B::bcast(&block->neg_sum), neg_low);
+      auto start_low = B::zero_int(), start_high = B::zero_int();
+      if constexpr (kOffset) {
+        start_low = B::template shift_int<kLayout.offset>(neg_low);
+        start_high = B::template shift_int<kLayout.offset>(neg_high);
+      }
+      auto sum = B::mul(B::to_float(B::template dot<kLayout.bits, 4>(start_low, q, block->q)), scale[0]);
+      sum = B::fma(B::to_float(B::template dot<kLayout.bits, 4>(start_high, q + 4, block->q + 16)), scale[1], sum);
+      if constexpr (kLayout.has_min) {
+        sum = B::fma(min[0], B::to_float(neg_low), sum);
+        sum = B::fma(min[1], B::to_float(neg_high), sum);
+      }
+      acc[t] = B::fma(sum, x_scale, acc[t]);
+    }
+  }
+}
+
+// acc[t] = the sum over all k, for T tokens and kLanes rows of a panel, from row kLane on.
+template <class B, DType D, int T, int kLane>
+inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride, typename B::F (&acc)[T]) {
+  constexpr QuantLayout kLayout = quant_layout(D);
+  VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t] = B::zero();
+  for (int64_t units = k / (kBlock * kLayout.blocks_per_unit()); units > 0; --units) {
+    typename B::F d{}, dmin{};
+    if constexpr (kLayout.super) {
+      d = B::load_half(w + 2 * kLane);
+      if constexpr (kLayout.has_min) dmin = B::load_half(w + 2 * (kPanelRows + kLane));
+      w += kLayout.header_bytes();
+    }
+    for (int b = 0; b < kLayout.blocks_per_unit(); ++b, w += kLayout.block_bytes(), x += sizeof(QuantizedBlock)) {
+      typename B::I q[8];
+      typename B::F scale[2]{}, min[2]{};
+      load_quants<B, kLayout.bits>(w + 4 * kLane, q);
+      const std::byte *scales = w + kLayout.quant_bytes(), *mins = scales + kLayout.scale_bytes();
+      VLLM_UNROLL for (int g = 0; g < kLayout.groups; ++g) {
+        if constexpr (kLayout.super) {
+          scale[g] = B::mul(d, B::load_int8(scales + g * kPanelRows + kLane));
+          if constexpr (kLayout.has_min) min[g] = B::mul(dmin, B::load_int8(mins + g * kPanelRows + kLane));  // < 64
+        } else {
+          scale[g] = B::load_half(scales + 2 * kLane);
+          if constexpr (kLayout.has_min) min[g] = B::load_half(mins + 2 * kLane);
+        }
+      }
+      quantized_block<B, D, T>(q, scale, min, x, x_stride, acc);
+    }
+  }
+}
+
+// acc[t][v] = the sum over all k, for T tokens and kPanels panels of kLanes-row vectors v; plain weights.
+template <class B, DType D, int T, int kPanels>
+inline void plain_sum(const std::byte* w, size_t panel_bytes, int64_t k, const std::byte* x, int64_t x_stride,
+                      typename B::F (&acc)[T][kPanels * kPanelRows / B::kLanes]) {
+  constexpr int kPerPanel = kPanelRows / B::kLanes, kVectors = kPanels * kPerPanel;
+  constexpr int kTogether = D == DType::kBFloat16 ? 2 : 1, kElementBytes = D == DType::kFloat32 ? 4 : 2;
+  VLLM_UNROLL for (int t = 0; t < T; ++t) {
+    VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::zero();
+  }
+  for (int64_t steps = (k + kTogether - 1) / kTogether; steps > 0; --steps) {
+    typename B::F weight[kTogether][kVectors];
+    VLLM_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const std::byte* place = w + static_cast<size_t>(v / kPerPanel) * panel_bytes + v % kPerPanel * B::kLanes * kTogether * kElementBytes;
+      if constexpr (D == DType::kFloat32) weight[0][v] = B::load_float(place);
+      if constexpr (D == DType::kFloat16) weight[0][v] = B::load_half(place);
+      if constexpr (D == DType::kBFloat16) B::load_bfloat16_pairs(place, weight[0][v], weight[1][v]);
+    }
+    const std::byte* x_token = x;
+    VLLM_UNROLL for (int t = 0; t < T; ++t, x_token += x_stride) {
+      VLLM_UNROLL for (int i = 0; i < kTogether; ++i) {
+        const auto value = B::bcast(reinterpret_cast<const float*>(x_token) + i);
+        VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::fma(value, weight[i][v], acc[t][v]);
+      }
+    }
+    w += kPanelRows * kTogether * kElementBytes;
+    x += kTogether * sizeof(float);
+  }
+}
+
+// Bias, residual and store of one vector of `rows` rows (the valid ones, at most kLanes).
+template <class B>
+inline void finish(const typename B::F& sum, int64_t rows, const float* bias, bool add_to_out, float* out) {
+  if (rows >= B::kLanes) {
+    auto value = bias != nullptr ? B::add(sum, B::load_float(bias)) : sum;
+    B::store(out, add_to_out ? B::add(B::load_float(out), value) : value);
+    return;
+  }
+  float values[B::kLanes];
+  B::store(values, sum);
+  for (int64_t i = 0; i < rows; ++i) {
+    float value = bias != nullptr ? values[i] + bias[i] : values[i];
+    out[i] = add_to_out ? out[i] + value : value;
+  }
+}
+
+// Tokens [0, T) of args, rows from `row` on.
+template <class B, DType D, int T, int kPanels>
+inline void tile(const TileArgs& args, const std::byte* panel, size_t panel_bytes, int64_t row, const std::byte* x, float* out) {
+  constexpr int kVectors = kPanels * kPanelRows / B::kLanes;
+  typename B::F acc[T][kVectors];
+  if constexpr (is_quantized(D)) {
+    static_assert(kPanels == 1 && (kVectors == 1 || kVectors == 2));
+    typename B::F half[T];
+    quantized_sum<B, D, T, 0>(panel, args.k, x, args.x_stride, half);
+    VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t][0] = half[t];
+    if constexpr (kVectors == 2) {
+      quantized_sum<B, D, T, kPanelRows / 2>(panel, args.k, x, args.x_stride, half);
+      VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t][1] = half[t];
+    }
+  } else {
+    plain_sum<B, D, T, kPanels>(panel, panel_bytes, args.k, x, args.x_stride, acc);
+  }
+  VLLM_UNROLL for (int t = 0; t < T; ++t) {
+    VLLM_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const int64_t first = row + v * B::kLanes;
+      if (first < args.rows) {
+        finish<B>(acc[t][v], args.rows - first, args.bias != nullptr ? args.bias + first : nullptr, args.add_to_out,
+                  out + t * args.out_stride + first);
+      }
+    }
+  }
+}
+
+// All tokens of args in runs of T, the rest in runs of T / 2 and so on.
+template <class B, DType D, int T, int kPanels>
+inline void token_loop(const TileArgs& args, const std::byte* panel, size_t panel_bytes, int64_t row, int64_t token) {
+  for (; args.num_tokens - token >= T; token += T) {
+    tile<B, D, T, kPanels>(args, panel, panel_bytes, row, static_cast<const std::byte*>(args.x) + token * args.x_stride,
+                           args.out + token * args.out_stride);
+  }
+  if constexpr (T > 1) {
+    if (token < args.num_tokens) token_loop<B, D, T / 2, kPanels>(args, panel, panel_bytes, row, token);
+  }
+}
+
+template <class B, DType D>
+void tile_of_type(const TileArgs& args) {
+  const size_t bytes = panel_bytes(D, args.k);
+  const std::byte* panel = args.weight;
+  int64_t row = 0;
+  if constexpr (!is_quantized(D)) {  // several panels at once: independent sums hide the latency of fma
+    if (args.num_tokens == 1) {
+      for (; args.rows - row > 3 * kPanelRows; row += 4 * kPanelRows, panel += 4 * bytes) {
+        token_loop<B, D, 1, 4>(args, panel, bytes, row, 0);
+      }
+    } else if constexpr (B::kLanes == kPanelRows) {
+      for (; args.rows - row > kPanelRows; row += 2 * kPanelRows, panel += 2 * bytes) {
+        token_loop<B, D, B::kPlainTokens, 2>(args, panel, bytes, row, 0);
+      }
+    }
+  }
+  constexpr int kTokens = is_quantized(D) ? B::kTokens : B::kPlainTokens;
+  for (; row < args.rows; row += kPanelRows, panel += bytes) token_loop<B, D, kTokens, 1>(args, panel, bytes, row, 0);
+}
+
+template <class B>
+void tile_of_any_type(const TileArgs& args) {
+  switch (args.dtype) {
+    case DType::kFloat32: return tile_of_type<B, DType::kFloat32>(args);
+    case DType::kFloat16: return tile_of_type<B, DType::kFloat16>(args);
+    case DType::kBFloat16: return tile_of_type<B, DType::kBFloat16>(args);
+    case DType::kQ4_0: return tile_of_type<B, DType::kQ4_0>(args);
+    case DType::kQ4_1: return tile_of_type<B, DType::kQ4_1>(args);
+    case DType::kQ5_0: return tile_of_type<B, DType::kQ5_0>(args);
+    case DType::kQ5_1: return tile_of_type<B, DType::kQ5_1>(args);
+    case DType::kQ8_0: return tile_of_type<B, DType::kQ8_0>(args);
+    case DType::kQ2_K: return tile_of_type<B, DType::kQ2_K>(args);
+    case DType::kQ3_K: return tile_of_type<B, DType::kQ3_K>(args);
+    case DType::kQ4_K: return tile_of_type<B, DType::kQ4_K>(args);
+    case DType::kQ5_K: return tile_of_type<B, DType::kQ5_K>(args);
+    case DType::kQ6_K: return tile_of_type<B, DType::kQ6_K>(args);
+    default: return;
+  }
+}
+
+// absmax / 127 of 32 elements, or NaN, or 0 where the reciprocal would not be finite; `bits` is the largest of the
+// elements' bit patterns without sign, whose order is that of the magnitudes, with infinity and NaN on top.
+struct BlockScale { float scale, reciprocal; };
+template <class B>
+inline BlockScale block_scale(uint32_t bits) {
+  if (bits >= 0x7f800000u) return {__builtin_nanf(""), 0.0f};
+  float absmax;
+  __builtin_memcpy(&absmax, &bits, sizeof absmax);
+  if (absmax < 1e-35f) return {0.0f, 0.0f};
+  return {absmax / 127.0f, 127.0f / absmax};
+}
+
+template <class B>
+void quantize(const float* x, int64_t k, QuantizedBlock* out) {
+  for (int64_t start = 0; start < k; start += kBlock, x += kBlock, ++out) {
+    const BlockScale scale = block_scale<B>(B::largest_bits(x));
+    B::quantize_block(x, scale.reciprocal, *out);  // q, and sums of q in neg_sum and neg_sum_low
+    out->scale = scale.scale;
+    out->scaled_sum = scale.scale * static_cast<float>(-out->neg_sum);
+  }
+}
+
+// To nearest even; a NaN stays one. Integer steps that any compiler turns into the vectors of the file's ISA.
+template <class B>
+void round_to_bfloat16(const float* x, int64_t k, float* out) {
+  for (int64_t i = 0; i < k; ++i) {
+    uint32_t u;
+    __builtin_memcpy(&u, x + i, sizeof u);
+    const uint32_t rounded = u + 0x7fffu + ((u >> 16) & 1u);
+    u = ((u & 0x7fffffffu) > 0x7f800000u ? (u | 0x400000u) : rounded) & 0xffff0000u;
+    __builtin_memcpy(out + i, &u, sizeof u);
+  }
+  if (k % 2 != 0) out[k] = 0.0f;
+}
+
+template <class B>
+inline constexpr Kernels kKernelsOf = {tile_of_any_type<B>, quantize<B>, round_to_bfloat16<B>};
+
+}  // namespace vllm::linear
