@@ -9,12 +9,12 @@
 namespace vllm::serve {
 
 struct HttpRequest {
-  std::string method;  // "POST"
-  std::string path;    // without query, root path stripped
-  std::string query;
-  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
-  std::string body;
-  std::string client;  // "127.0.0.1:51234", for the access log
+  std::string method = {};  // "POST"
+  std::string path = {};    // without query, root path stripped
+  std::string query = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};  // names in lower case
+  std::string body = {};
+  std::string client = {};  // "127.0.0.1:51234", for the access log
   /// The first header of that (lower-case) name, or an empty string.
   const std::string& header(const std::string& name) const {
     static const std::string none;
@@ -28,8 +28,8 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string body = {};
 };
 
 /// Where one request's answer goes. All members may be called from any thread and never block; after the client has gone

@@ -1,0 +1,60 @@
+#pragma once
+// One request's answer between the handler's threads and the connection's: serve::ResponseWriter on one side, a buffer
+// with a wake-up on the other. Knows no socket.
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "serve/http.h"
+
+namespace vllm::server {
+
+class Exchange {
+ public:
+  /// `wake` is called from any thread, without locks held, when take() has something new. `max_pending_bytes` caps
+  /// what may wait for the socket: a write beyond it ends the exchange as if the client had gone.
+  Exchange(std::function<void()> wake, size_t max_pending_bytes);
+
+  /// The handler's side. When the last copy goes without an answer, the client gets 500 (or a cut stream).
+  static std::shared_ptr<serve::ResponseWriter> make_writer(std::shared_ptr<Exchange> exchange);
+
+  /// The connection's side: what is new since the last call.
+  struct Output {
+    bool has_head = false;
+    serve::HttpResponse head;  // with its body, unless `stream`
+    bool stream = false;
+    std::string bytes;         // of the stream
+    bool ended = false;        // nothing follows
+    bool cut = false;          // close the connection without a proper end
+  };
+  Output take();
+  /// Bytes taken that the socket has not accepted yet.
+  void set_socket_backlog(size_t bytes);
+  /// The client has gone (or was cut off): runs the handler's callback, once, unless the answer was complete.
+  void disconnect();
+  /// The answer is on the wire: drops the callback.
+  void finish();
+
+ private:
+  class Handle;
+  void respond(serve::HttpResponse response);
+  void start_stream(serve::HttpResponse head);
+  void write(std::string bytes);
+  void end();
+  size_t pending_bytes() const;
+  void on_disconnect(std::function<void()> callback);
+  void abandon();
+  void close_locked(std::function<void()>& callback);
+
+  mutable std::mutex mutex_;  // guards everything below
+  std::function<void()> wake_;
+  const size_t max_pending_bytes_;
+  enum class Phase { kOpen, kStreaming, kComplete, kClosed } phase_ = Phase::kOpen;
+  Output output_;
+  bool wake_sent_ = false;
+  size_t socket_backlog_ = 0;
+  std::function<void()> disconnect_callback_;
+};
+
+}  // namespace vllm::server

@@ -1,0 +1,97 @@
+// Handlers: those of the model go through Api, the rest are answered here.
+#include "server/handlers.h"
+
+#include <fmt/core.h>
+
+#include "server/app.h"
+#include "server/response.h"
+
+namespace vllm::server {
+namespace {
+
+void call(const Api::Handler& handler, serve::HttpRequest request, const Writer& writer) {
+  if (handler) handler(std::move(request), writer);
+  else writer->respond(error_response(501, "NotImplementedError", fmt::format("{} is not served here.", request.path)));
+}
+
+serve::HttpResponse html(std::string body) {
+  serve::HttpResponse out;
+  out.content_type = "text/html; charset=utf-8";
+  out.headers = {{"content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"},
+                 {"x-content-type-options", "nosniff"}};
+  out.body = std::move(body);
+  return out;
+}
+
+}  // namespace
+
+void completions(App& app, serve::HttpRequest request, Writer writer) {
+  call(app.api()->completions, std::move(request), writer);
+}
+void chat_completions(App& app, serve::HttpRequest request, Writer writer) {
+  call(app.api()->chat_completions, std::move(request), writer);
+}
+void tokenize(App& app, serve::HttpRequest request, Writer writer) {
+  call(app.api()->tokenize, std::move(request), writer);
+}
+void detokenize(App& app, serve::HttpRequest request, Writer writer) {
+  call(app.api()->detokenize, std::move(request), writer);
+}
+void list_models(App& app, serve::HttpRequest request, Writer writer) {
+  call(app.api()->list_models, std::move(request), writer);
+}
+
+void health(App& app, serve::HttpRequest, Writer writer) {
+  if (auto unavailable = unavailable_response(app)) return writer->respond(std::move(*unavailable));
+  const App::State state = app.state();
+  if (!state.unhealthy.empty()) {
+    return writer->respond(error_response(503, "ServiceUnavailableError", "The engine is dead: " + state.unhealthy));
+  }
+  serve::HttpResponse ok;
+  ok.content_type.clear();
+  writer->respond(std::move(ok));
+}
+
+void version(App&, serve::HttpRequest, Writer writer) {
+  serve::HttpResponse out;
+  out.body = R"({"version":")" VLLM_VERSION_TEXT R"("})";
+  writer->respond(std::move(out));
+}
+
+void metrics(App& app, serve::HttpRequest, Writer writer) {
+  serve::HttpResponse out;
+  out.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  if (auto api = app.api(); api && api->metrics) out.body = api->metrics();
+  writer->respond(std::move(out));
+}
+
+void load(App& app, serve::HttpRequest, Writer writer) {
+  auto api = app.api();
+  serve::HttpResponse out;
+  out.body = fmt::format(R"({{"server_load":{}}})", api && api->server_load ? api->server_load() : 0);
+  writer->respond(std::move(out));
+}
+
+void openapi(App& app, serve::HttpRequest, Writer writer) {
+  serve::HttpResponse out;
+  out.body = make_openapi(app.routes, app.routes_off, app.options.openapi_schemas);
+  writer->respond(std::move(out));
+}
+
+void docs(App& app, serve::HttpRequest, Writer writer) {
+  writer->respond(html(make_docs_page(app.routes, app.routes_off)));
+}
+
+void index_page(App& app, serve::HttpRequest, Writer writer) {
+  const App::State state = app.state();
+  writer->respond(text_response(200, state.api ? "vllm.cpp is ready. Endpoints: /docs\n"
+                                               : fmt::format("vllm.cpp is not ready yet: {}\n", state.phase)));
+}
+
+void not_built(App&, serve::HttpRequest request, Writer writer) {
+  writer->respond(error_response(501, "NotImplementedError",
+                                 fmt::format("The endpoint {} {} is known but not built yet.", request.method,
+                                             request.path.substr(0, 200))));
+}
+
+}  // namespace vllm::server

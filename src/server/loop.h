@@ -1,0 +1,18 @@
+#pragma once
+// One I/O thread's event loop and the connections that live on it.
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <unordered_set>
+
+namespace vllm::server {
+
+class Connection;
+
+struct Loop {
+  boost::asio::io_context context{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{context.get_executor()};
+  std::unordered_set<Connection*> connections;  // touched on the loop's thread only
+  bool stopping = false;                        // likewise: new connections are closed at once
+};
+
+}  // namespace vllm::server

@@ -1,0 +1,105 @@
+#include "server/server.h"
+
+#include <boost/asio/post.hpp>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <future>
+#include <thread>
+
+#include "base/log.h"
+#include "server/app.h"
+#include "server/connection.h"
+#include "server/listener.h"
+
+namespace vllm::server {
+namespace asio = boost::asio;
+
+struct Server::Impl {
+  explicit Impl(ServerOptions options) : app(std::make_shared<App>(std::move(options))) {
+    const int count = std::clamp(app->options.io_threads, 1, 64);
+    for (int i = 0; i < count; ++i) loops.push_back(std::make_shared<Loop>());
+    listener = std::make_unique<Listener>(app, loops);
+  }
+
+  // Run `job` on every loop's thread and wait for it.
+  template <typename Job>
+  void on_every_loop(Job job) {
+    for (const auto& loop : loops) {
+      std::promise<void> done;
+      asio::post(loop->context, [&] {
+        job(*loop);
+        done.set_value();
+      });
+      done.get_future().wait();
+    }
+  }
+
+  std::shared_ptr<App> app;
+  std::vector<std::shared_ptr<Loop>> loops;
+  std::unique_ptr<Listener> listener;
+  std::vector<std::jthread> threads;
+};
+
+namespace {
+
+void run_loop(Loop& loop) {
+  for (;;) {
+    try {
+      loop.context.run();
+      return;
+    } catch (const std::exception& e) {  // nothing that runs here may throw; if it does, one handler is lost, not the server
+      LOG_ERROR("I/O thread: {}", e.what());
+    }
+  }
+}
+
+}  // namespace
+
+Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Server::~Server() { stop(); }
+
+Status Server::start() {
+  RETURN_IF_ERROR(impl_->listener->open());
+  for (const auto& loop : impl_->loops) impl_->threads.emplace_back([loop] { run_loop(*loop); });
+  impl_->listener->start();
+  return {};
+}
+
+uint16_t Server::port() const { return impl_->listener->port(); }
+void Server::set_phase(std::string text) { impl_->app->set_phase(std::move(text)); }
+void Server::set_ready(Api api) { impl_->app->set_ready(std::move(api)); }
+void Server::set_unhealthy(std::string reason) { impl_->app->set_unhealthy(std::move(reason)); }
+int Server::num_open_requests() const { return impl_->app->num_open_requests(); }
+
+bool Server::drain(std::chrono::milliseconds timeout) {
+  impl_->app->start_draining();
+  if (impl_->threads.empty()) return true;
+  impl_->on_every_loop([](Loop& loop) {
+    for (Connection* connection : loop.connections) connection->signal();
+  });
+  return impl_->app->wait_until_idle(timeout);
+}
+
+void Server::stop() {
+  if (impl_->threads.empty()) return;
+  impl_->on_every_loop([&](Loop& loop) {
+    if (&loop == impl_->loops.front().get()) impl_->listener->close();
+  });
+  impl_->on_every_loop([](Loop& loop) {
+    loop.stopping = true;
+    for (Connection* connection : loop.connections) connection->cut();
+    loop.work.reset();  // the loop ends when its last connection has
+  });
+  impl_->threads.clear();  // joins
+}
+
+void Server::log_routes() const {
+  LOG_INFO("Available routes are:");
+  for (const Route& route : impl_->app->routes) {
+    if (route.flags & (impl_->app->routes_off | Route::kNotBuilt)) continue;
+    LOG_INFO("Route: {}, Methods: {}", route.path, route.method);
+  }
+}
+
+}  // namespace vllm::server
