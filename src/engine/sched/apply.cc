@@ -83,6 +83,7 @@ bool Scheduler::append_tokens(Sequence& sequence, SlotResult& result, EngineOutp
     output.prompt_logprobs = std::move(sequence.prompt_logprobs);
     sequence.prompt_logprobs.clear();
   }
+  if (sequence.num_outputs() == 0) counters_.num_prompt_tokens += sequence.num_prompt;
   std::optional<StopDecision> stop;
   size_t kept = 0;
   while (kept < result.token_ids.size() && !stop) {
@@ -90,6 +91,7 @@ bool Scheduler::append_tokens(Sequence& sequence, SlotResult& result, EngineOutp
     sequence.tokens.push_back(token);
     stop = check_stop(sequence.sampling, token, sequence.num_outputs(), sequence.max_outputs);
   }
+  counters_.num_generation_tokens += kept;
   result.token_ids.resize(kept);
   result.logprobs.resize(std::min(kept, result.logprobs.size()));
   output.new_token_ids = std::move(result.token_ids);

@@ -56,7 +56,6 @@ void Scheduler::preempt(Sequence& sequence) {
 // Back to the queue, to be computed anew from its tokens (or from what the prefix cache still has of them).
 void Scheduler::wait_again(Sequence& sequence) {
   release(sequence);
-  sequence.num_computed = 0;
   sequence.prompt_logprobs.clear();
   sequence.state = SequenceState::kWaiting;
   waiting_.emplace(sequence.order, &sequence);
