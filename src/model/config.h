@@ -21,7 +21,10 @@ struct RopeConfig {
   double factor = 1;
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3
   double beta_fast = 32, beta_slow = 1;              // yarn
+  bool truncate = true;                              // yarn: the ramp starts and ends at whole dimensions
+  double mscale = 0, mscale_all_dim = 0;             // yarn, when attention_factor is derived; 0 = absent
   double attention_factor = 0;                       // yarn, longrope; 0 = derived
+  double partial_rotary_factor = 1;                  // share of head_dim that turns
   int64_t original_max_position = 0;
   std::vector<double> short_factor, long_factor;     // longrope
   std::vector<float> freq_factors;                   // GGUF rope_freqs.weight: divisors of the base frequencies
@@ -55,7 +58,9 @@ struct ModelConfig {
   std::string torch_dtype;           // "bfloat16": what --dtype auto means
   std::vector<int32_t> eos_token_ids;  // config and generation_config joined
   std::optional<int32_t> bos_token_id;
-  bool from_gguf = false;            // llama-family Q and K rows come in the interleaved order of GGUF
+  bool from_gguf = false;            // GGUF tensor names
+  bool interleaved_qk = false;       // Q and K rows in the interleaved rotary order of GGUF's llama files; undone at load
+  std::string weight_prefix = "model.";  // of HF names; "language_model.model." in multimodal checkpoints
 };
 
 /// Defaults of sampling from generation_config.json; only the fields that are present.
@@ -64,6 +69,7 @@ struct GenerationConfig {
   std::optional<int> top_k, max_new_tokens;
 };
 
+/// Readers of one family's fields look up the architecture in kArchs (model/arch/registry.h).
 /// From a folder. Unknown architectures are kUnimplemented by name; absurd or missing fields kInvalidArgument by field.
 Result<ModelConfig> load_config(const std::filesystem::path& dir);
 Result<ModelConfig> parse_config(const json::object& config);

@@ -15,20 +15,21 @@
 
 namespace vllm::model {
 
-/// Layers that share one block table: all full-attention layers, or all layers of one sliding window.
+/// Layers that share one block table: full-attention layers, or layers of one sliding window. A model that mixes both is cut into
+/// groups of equal size (Gemma 3 270M: 3 full, 5 x 3 sliding), so that no page carries room that its group doesn't use.
 struct KvGroup {
   std::vector<int> layers;
   int64_t sliding_window = 0;  // 0 = full attention
 };
 
 /// What the KV pool must hold. Every group's page has the same size: a page of group g holds block_size tokens of
-/// max over groups of layers.size() layers.
+/// max over groups of layers.size() layers. Layout: [layer of the group][K area, V area], each as kernels/kv_layout says.
 struct KvCacheSpec {
   std::vector<KvGroup> groups;
   int num_kv_heads = 0;
   int head_dim = 0;
   DType dtype = DType::kBFloat16;
-  int64_t bytes_per_block(int block_size) const;  // of one page, K and V, all layers of the largest group
+  int64_t bytes_per_block(int block_size) const;  // of one page, K and V, all layers of the largest group; a multiple of 64
 };
 
 /// The pool of pages: one allocation, `num_blocks` pages; block 0 is the null block, which padded rows write.
@@ -48,7 +49,7 @@ struct ForwardBatch {
   std::vector<TensorView<const int32_t, 2>> block_tables;   // per group: [num_seqs, max_blocks] page ids
   std::vector<std::span<const int64_t>> slot_mapping;       // per group: [num_tokens] = page * block_size + offset
   std::span<const int32_t> logits_rows;  // token rows whose logits are wanted, ascending
-  TensorView<const float, 2> input_embeds;  // rows that replace token embeddings, or empty
+  TensorView<const float, 2> input_embeds;  // [num_tokens, hidden_size] in place of token embeddings, or empty
 };
 
 struct ForwardContext {
@@ -66,7 +67,8 @@ class Model {
   /// logits[r, v] for hidden rows; call in tiles of at most 256 rows.
   virtual void compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context, TensorView<float, 2> logits) = 0;
   virtual size_t weight_bytes() const = 0;
-  /// Size the scratch for batches of up to max_tokens tokens; called once, before the first forward. Nothing allocates after it.
+  /// Size the scratch for batches of up to max_tokens tokens; called once, before the first forward. Nothing allocates after it,
+  /// unless forward gets a pool with more threads than load_model had and the machine has CPUs (then once).
   virtual void reserve(int64_t max_tokens, int64_t max_seqs) = 0;
   virtual size_t scratch_bytes() const = 0;
 };
@@ -74,7 +76,8 @@ class Model {
 struct LoadOptions {
   DType dtype = DType::kBFloat16;     // storage of unquantized weights and GEMM inputs; --dtype
   DType kv_dtype = DType::kBFloat16;  // follows dtype for auto; float32 runs keep float32
-  bool dummy_weights = false;         // --load-format dummy
+  bool dummy_weights = false;         // --load-format dummy; the checkpoint may then be null
+  int64_t max_model_len = 0;          // chooses longrope's factors; 0 = config.max_position
   std::function<void(double share)> on_progress;
 };
 

@@ -1,0 +1,20 @@
+#include "model/arch/decoder.h"
+#include "model/arch/registry.h"
+#include "model/weights/convert.h"
+
+namespace vllm::model {
+
+Result<std::unique_ptr<Model>> load_model(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
+                                          const LoadOptions& options, ThreadPool& pool) {
+  if (!find_arch(config.architecture)) {
+    return error(ErrorCode::kUnimplemented, "model architecture {} is not built; these are: {}", config.architecture, known_architectures());
+  }
+  if (!is_plain_float(options.kv_dtype)) {
+    return error(ErrorCode::kUnimplemented, "a KV cache of {} is not built (float32, float16, bfloat16 are)", info(options.kv_dtype).name);
+  }
+  if (!checkpoint && !options.dummy_weights) return invalid_argument("no checkpoint to load weights from");
+  ASSIGN_OR_RETURN(DecoderWeights weights, load_weights(config, std::move(checkpoint), options, pool));
+  return std::unique_ptr<Model>(std::make_unique<Decoder>(config, options, std::move(weights), pool.num_threads()));
+}
+
+}  // namespace vllm::model

@@ -1,0 +1,46 @@
+#pragma once
+// The weights of one decoder, as views over mapped files or over memory owned here.
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "hub/checkpoint.h"
+#include "kernels/linear/linear.h"
+#include "model/model.h"
+#include "tensor/buffer.h"
+#include "tensor/thread_pool.h"
+
+namespace vllm::model {
+
+/// A weight matrix and its bias (or none).
+struct Linear {
+  LinearWeight weight;
+  std::span<const float> bias;
+};
+
+struct LayerWeights {
+  std::span<const float> attention_norm, attention_post_norm;  // [hidden]; post norms: Gemma, else empty
+  std::span<const float> mlp_norm, mlp_post_norm;              // [hidden]
+  std::span<const float> q_norm, k_norm;                       // [head_dim] or empty
+  Linear q, k, v, o;                                           // [heads * head_dim, hidden] ..., [hidden, heads * head_dim]
+  Linear gate, up, down;                                       // [intermediate, hidden], [hidden, intermediate]
+};
+
+struct DecoderWeights {
+  const void* embedding = nullptr;  // [vocab, hidden]
+  DType embedding_dtype = DType::kFloat32;
+  std::vector<LayerWeights> layers;
+  std::span<const float> final_norm;
+  Linear lm_head;                   // [vocab, hidden]
+  size_t bytes = 0;                 // of all weights, mapped ones too
+  std::shared_ptr<const Checkpoint> checkpoint;  // keeps mapped weights alive; null for dummy weights
+  std::vector<Buffer> owned;
+};
+
+/// Find every tensor by its HF or GGUF name, check its shape, and convert or pack it where needed. A missing or misshapen
+/// tensor is kInvalidArgument by name, with the shape expected and the one found.
+Result<DecoderWeights> load_weights(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options,
+                                    ThreadPool& pool);
+
+}  // namespace vllm::model
