@@ -1,0 +1,155 @@
+#include "text/tokenizer/bpe_tokenizer.h"
+
+#include <algorithm>
+#include <set>
+
+#include "text/tokenizer/utf8.h"
+
+namespace vllm::text {
+namespace {
+
+constexpr size_t kMaxText = size_t{1} << 30;       // bytes; word offsets are 32 bits wide
+constexpr size_t kMaxAddedLength = 4096;           // bytes of an added token
+constexpr size_t kMaxAddedBytes = size_t{64} << 20;
+
+}  // namespace
+
+Result<std::shared_ptr<const Tokenizer>> BpeTokenizer::make(BpeTokenizerParts parts) {
+  ASSIGN_OR_RETURN(Vocabulary model, Vocabulary::build(parts.tokens));
+  // A text that the model knows keeps the model's id, whatever the list of added tokens says (as in Hugging Face).
+  std::vector<Vocabulary::Entry> all = parts.tokens;
+  std::set<std::string_view> seen;
+  int64_t next_id = model.size();
+  for (const AddedToken& token : parts.added) next_id = std::max<int64_t>(next_id, int64_t{token.id} + 1);
+  size_t added_bytes = 0;
+  for (AddedToken& token : parts.added) {
+    if (token.content.size() > kMaxAddedLength || (added_bytes += token.content.size()) > kMaxAddedBytes) {
+      return invalid_argument("added token \"{:.40}...\" is too long", token.content);
+    }
+    if (const TokenId known = model.find(token.content); known >= 0) token.id = known;
+    else if (!token.content.empty() && seen.insert(token.content).second) {
+      // An id that another token has is replaced by a new one, as Hugging Face numbers added tokens afresh.
+      all.push_back({token.content, model.has(token.id) ? next_id++ : token.id});
+    }
+  }
+  ASSIGN_OR_RETURN(Vocabulary vocabulary, Vocabulary::build(all));
+  const auto check = [&](TokenId id) { return vocabulary.has(id); };
+  for (const auto* ids : {&parts.post_processor.before, &parts.post_processor.after}) {
+    for (const TokenId id : *ids) {
+      if (!check(id)) return invalid_argument("post_processor: no token has id {}", id);
+    }
+  }
+  for (AddedToken& token : parts.added) {
+    if (const TokenId known = vocabulary.find(token.content); known >= 0) token.id = known;
+  }
+  const std::vector<AddedToken> added = std::move(parts.added);
+  const Decoder decoder = parts.decoder;
+  std::shared_ptr<BpeTokenizer> out(new BpeTokenizer(std::move(vocabulary), std::move(model), std::move(parts)));
+  ASSIGN_OR_RETURN(const Respelled respelled, out->add_tokens(added));
+  out->prepare_bytes(decoder, respelled);
+  return std::shared_ptr<const Tokenizer>(std::move(out));
+}
+
+BpeTokenizer::BpeTokenizer(Vocabulary vocabulary, Vocabulary model, BpeTokenizerParts parts)
+    : vocabulary_(std::move(vocabulary)),
+      model_(std::move(model)),
+      bpe_(model_, parts.merges, parts.bpe),
+      normalizer_(std::move(parts.normalizer)),
+      pre_tokenizer_(std::move(parts.pre_tokenizer)),
+      post_processor_(std::move(parts.post_processor)),
+      special_(static_cast<size_t>(vocabulary_.size())),
+      strips_leading_space_(parts.decoder.strips_leading_space()),
+      bos_(parts.bos),
+      eos_(parts.eos),
+      description_(fmt::format("{}, split rule {}, {} tokens", parts.kind, pre_tokenizer_.description(), vocabulary_.size())) {}
+
+Result<BpeTokenizer::Respelled> BpeTokenizer::add_tokens(const std::vector<AddedToken>& added) {
+  Respelled respelled;
+  for (const AddedToken& token : added) {
+    if (token.content.empty()) continue;
+    if (token.special) special_[static_cast<size_t>(token.id)] = true;
+    if (!token.normalized) {
+      raw_matcher_.add(token);
+      continue;
+    }
+    AddedToken normalized = token;
+    RETURN_IF_ERROR(normalizer_.apply(normalized.content));
+    normalized_matcher_.add(normalized);
+    if (!token.special) respelled.try_emplace(token.id, std::move(normalized.content));
+  }
+  return respelled;
+}
+
+void BpeTokenizer::prepare_bytes(const Decoder& decoder, const Respelled& respelled) {
+  std::vector<std::pair<size_t, size_t>> places(static_cast<size_t>(vocabulary_.size()));
+  for (TokenId id = 0; id < vocabulary_.size(); ++id) {
+    if (!vocabulary_.has(id)) continue;
+    const auto other = respelled.find(id);
+    const std::string bytes = decoder.token_bytes(other == respelled.end() ? vocabulary_.text(id) : other->second);
+    places[static_cast<size_t>(id)] = {bytes_arena_.size(), bytes.size()};
+    bytes_arena_.insert(bytes_arena_.end(), bytes.begin(), bytes.end());
+  }
+  bytes_.reserve(places.size());
+  for (const auto& [at, size] : places) bytes_.emplace_back(bytes_arena_.data() + at, size);
+}
+
+Result<std::vector<TokenId>> BpeTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  if (text.size() > kMaxText) return invalid_argument("the text is longer than {} bytes", kMaxText);
+  std::string repaired;
+  if (!is_utf8(text)) text = repaired = repair_utf8(text);
+  std::vector<TokenId> ids;
+  ids.reserve(text.size() / 3 + 8);
+  if (options.add_special_tokens) ids = post_processor_.before;
+  std::vector<TextPart> parts;
+  raw_matcher_.split(text, parts);
+  for (const TextPart& part : parts) {
+    if (part.id >= 0) ids.push_back(part.id);
+    else RETURN_IF_ERROR(encode_part(part.text, part.text.data() == text.data(), ids));
+  }
+  if (options.add_special_tokens) ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
+  return ids;
+}
+
+Status BpeTokenizer::encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
+  std::string normalized;
+  if (!normalizer_.empty()) {
+    normalized = text;
+    RETURN_IF_ERROR(normalizer_.apply(normalized));
+    text = normalized;
+  }
+  if (normalized_matcher_.empty()) return encode_words(text, at_start, ids);
+  std::vector<TextPart> parts;
+  normalized_matcher_.split(text, parts);
+  for (const TextPart& part : parts) {
+    if (part.id >= 0) ids.push_back(part.id);
+    else RETURN_IF_ERROR(encode_words(part.text, at_start && part.text.data() == text.data(), ids));
+  }
+  return Status::ok();
+}
+
+Status BpeTokenizer::encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
+  if (text.empty()) return Status::ok();
+  Words words;
+  words.text = text;
+  words.at_start = at_start;
+  RETURN_IF_ERROR(pre_tokenizer_.apply(words));
+  for (const Word& word : words.words) bpe_.encode(words.text.substr(word.begin, word.end - word.begin), ids);
+  return Status::ok();
+}
+
+std::string_view BpeTokenizer::token_bytes(TokenId id) const {
+  return vocabulary_.has(id) ? bytes_[static_cast<size_t>(id)] : std::string_view();
+}
+
+std::optional<std::string_view> BpeTokenizer::id_to_token(TokenId id) const {
+  return vocabulary_.has(id) ? std::optional(vocabulary_.text(id)) : std::nullopt;
+}
+
+std::optional<TokenId> BpeTokenizer::token_to_id(std::string_view token) const {
+  const TokenId id = vocabulary_.find(token);
+  return id >= 0 ? std::optional(id) : std::nullopt;
+}
+
+bool BpeTokenizer::is_special(TokenId id) const { return vocabulary_.has(id) && special_[static_cast<size_t>(id)]; }
+
+}  // namespace vllm::text

@@ -1,0 +1,74 @@
+#pragma once
+// A BPE tokenizer: added tokens, normalizer, pre-tokenizer, merges and decoder put together.
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "text/tokenizer.h"
+#include "text/tokenizer/added_tokens.h"
+#include "text/tokenizer/bpe.h"
+#include "text/tokenizer/decoder.h"
+#include "text/tokenizer/normalizer.h"
+#include "text/tokenizer/post_processor.h"
+#include "text/tokenizer/pre_tokenizer.h"
+#include "text/tokenizer/vocabulary.h"
+
+namespace vllm::text {
+
+/// Everything a tokenizer is made of. Texts are well-formed UTF-8.
+struct BpeTokenizerParts {
+  std::vector<Vocabulary::Entry> tokens;  // views need to live until make() returns
+  std::vector<MergeRule> merges;
+  BpeOptions bpe;
+  std::vector<AddedToken> added;  // their ids may lie past the tokens'; a text that is a token has that token's id
+  Normalizer normalizer;
+  PreTokenizer pre_tokenizer;
+  PostProcessor post_processor;
+  Decoder decoder;
+  std::optional<TokenId> bos, eos;
+  std::string kind;  // for the description: "BPE, byte level"
+};
+
+class BpeTokenizer final : public Tokenizer {
+ public:
+  /// kInvalidArgument if ids are out of range, shared or missing.
+  static Result<std::shared_ptr<const Tokenizer>> make(BpeTokenizerParts parts);
+
+  Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options) const override;
+  std::string_view token_bytes(TokenId id) const override;
+  std::optional<std::string_view> id_to_token(TokenId id) const override;
+  std::optional<TokenId> token_to_id(std::string_view token) const override;
+  bool is_special(TokenId id) const override;
+  bool strips_leading_space() const override { return strips_leading_space_; }
+  int vocab_size() const override { return vocabulary_.size(); }
+  std::optional<TokenId> bos_id() const override { return bos_; }
+  std::optional<TokenId> eos_id() const override { return eos_; }
+  std::string description() const override { return description_; }
+
+ private:
+  BpeTokenizer(Vocabulary vocabulary, Vocabulary model, BpeTokenizerParts parts);
+  /// Added tokens that are looked for in normalized form are decoded in that form (unless special), as Hugging Face does.
+  using Respelled = std::unordered_map<TokenId, std::string>;
+  Result<Respelled> add_tokens(const std::vector<AddedToken>& added);
+  void prepare_bytes(const Decoder& decoder, const Respelled& respelled);
+  Status encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
+  Status encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
+
+  Vocabulary vocabulary_;  // model and added tokens
+  Vocabulary model_;       // what BPE knows: without tokens that were only added
+  Bpe bpe_;
+  AddedTokenMatcher raw_matcher_, normalized_matcher_;
+  Normalizer normalizer_;
+  PreTokenizer pre_tokenizer_;
+  PostProcessor post_processor_;
+  std::vector<char> bytes_arena_;
+  std::vector<std::string_view> bytes_;  // by id
+  std::vector<bool> special_;            // by id
+  bool strips_leading_space_;
+  std::optional<TokenId> bos_, eos_;
+  std::string description_;
+};
+
+}  // namespace vllm::text

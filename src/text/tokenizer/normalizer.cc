@@ -1,0 +1,159 @@
+#include "text/tokenizer/normalizer.h"
+
+#include "text/tokenizer/unicode.h"
+#include "text/tokenizer/unicode_forms.h"
+#include "text/tokenizer/utf8.h"
+
+namespace vllm::text {
+namespace {
+
+constexpr size_t kMaxSteps = 64;
+constexpr size_t kMaxContent = 1024;  // bytes of a replacement
+constexpr size_t kMaxGrowth = 16;     // times the input, plus 64 KiB
+
+constexpr std::pair<std::string_view, NormalizeForm> kForms[] = {
+    {"NFC", NormalizeForm::kNfc},   {"NFD", NormalizeForm::kNfd},             {"NFKC", NormalizeForm::kNfkc},
+    {"NFKD", NormalizeForm::kNfkd}, {"Lowercase", NormalizeForm::kLowercase}, {"StripAccents", NormalizeForm::kStripAccents}};
+
+Result<NormalizeStep> parse_replace(const json::object& step) {
+  NormalizeReplace replace;
+  const json::object* pattern = get_object(step, "pattern");
+  const auto content = get_string(step, "content");
+  if (!pattern || !content) return invalid_argument("normalizer Replace needs `pattern` and `content`");
+  if (content->size() > kMaxContent) return invalid_argument("normalizer Replace: `content` is longer than {} bytes", kMaxContent);
+  replace.content = *content;
+  if (auto literal = get_string(*pattern, "String"); literal && !literal->empty()) {
+    replace.literal = *literal;
+  } else if (auto regex = get_string(*pattern, "Regex")) {
+    ASSIGN_OR_RETURN(Regex compiled, Regex::compile(*regex).with_context("normalizer Replace"));
+    replace.regex = std::make_shared<const Regex>(std::move(compiled));
+  } else {
+    return invalid_argument("normalizer Replace: `pattern` must be {{\"String\": ...}} or {{\"Regex\": ...}}, not empty");
+  }
+  return NormalizeStep(std::move(replace));
+}
+
+Status parse_into(const json::value& value, std::vector<NormalizeStep>& steps) {
+  if (value.is_null()) return Status::ok();
+  const json::object* step = value.if_object();
+  const auto type = step ? get_string(*step, "type") : std::nullopt;
+  if (!type) return invalid_argument("normalizer must be null or an object with a `type`");
+  if (steps.size() >= kMaxSteps) return invalid_argument("more than {} normalizers", kMaxSteps);
+  if (*type == "Sequence") {
+    const json::array* members = get_array(*step, "normalizers");
+    if (!members) return invalid_argument("normalizer Sequence has no list `normalizers`");
+    for (const json::value& member : *members) RETURN_IF_ERROR(parse_into(member, steps));
+    return Status::ok();
+  }
+  if (*type == "Prepend") {
+    auto prefix = get_string(*step, "prepend");
+    if (!prefix || prefix->size() > kMaxContent) return invalid_argument("normalizer Prepend: bad `prepend`");
+    steps.emplace_back(NormalizePrepend{std::move(*prefix)});
+    return Status::ok();
+  }
+  if (*type == "Replace") {
+    ASSIGN_OR_RETURN(NormalizeStep replace, parse_replace(*step));
+    steps.push_back(std::move(replace));
+    return Status::ok();
+  }
+  if (*type == "Strip") {
+    steps.emplace_back(NormalizeStrip{get_bool(*step, "strip_left").value_or(true), get_bool(*step, "strip_right").value_or(true)});
+    return Status::ok();
+  }
+  for (const auto& [name, form] : kForms) {
+    if (*type == name) return steps.emplace_back(form), Status::ok();
+  }
+  return error(ErrorCode::kUnimplemented,
+               "normalizer {} is not supported (known: Sequence, Prepend, Replace, Strip, NFC, NFD, NFKC, NFKD, Lowercase, "
+               "StripAccents)", *type);
+}
+
+Status apply_replace(const NormalizeReplace& rule, std::string& text, size_t max_size) {
+  std::vector<RegexMatch> matches;
+  if (rule.regex) {
+    RETURN_IF_ERROR(rule.regex->find_all(text, matches));
+  } else {
+    for (size_t at = 0; (at = text.find(rule.literal, at)) != std::string::npos; at += rule.literal.size()) {
+      matches.push_back({static_cast<uint32_t>(at), static_cast<uint32_t>(at + rule.literal.size())});
+    }
+  }
+  if (matches.empty()) return Status::ok();
+  std::string out;
+  out.reserve(text.size());
+  size_t done = 0;
+  for (const RegexMatch& match : matches) {
+    out.append(text, done, match.begin - done).append(rule.content);
+    done = match.end;
+    if (out.size() > max_size) break;
+  }
+  if (out.size() <= max_size) out.append(text, done);
+  text = std::move(out);
+  return Status::ok();
+}
+
+void strip(const NormalizeStrip& rule, std::string& text) {
+  const CharClasses& classes = CharClasses::get();
+  size_t begin = 0, end = text.size();
+  while (rule.left && begin < end) {
+    size_t next = begin;
+    if (!classes.is(read_char(text, next), kSpace)) break;
+    begin = next;
+  }
+  while (rule.right && end > begin) {
+    const size_t last = previous_char(text, end);
+    size_t pos = last;
+    if (!classes.is(read_char(text, pos), kSpace)) break;
+    end = last;
+  }
+  text = text.substr(begin, end - begin);
+}
+
+void strip_marks(std::string& text) {
+  const CharClasses& classes = CharClasses::get();
+  std::string out;
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t begin = pos;
+    if (!classes.is(read_char(text, pos), kMark)) out.append(text, begin, pos - begin);
+  }
+  text = std::move(out);
+}
+
+void apply_form(NormalizeForm form, std::string& text) {
+  switch (form) {
+    case NormalizeForm::kNfc:
+      if (!is_surely_nfc(text)) text = normalize_unicode(text, true, false);
+      break;
+    case NormalizeForm::kNfd: text = normalize_unicode(text, false, false); break;
+    case NormalizeForm::kNfkc: text = normalize_unicode(text, true, true); break;
+    case NormalizeForm::kNfkd: text = normalize_unicode(text, false, true); break;
+    case NormalizeForm::kLowercase: text = lowercase(text); break;
+    case NormalizeForm::kStripAccents: strip_marks(text); break;
+  }
+}
+
+}  // namespace
+
+Result<Normalizer> Normalizer::from_json(const json::value& value) {
+  std::vector<NormalizeStep> steps;
+  RETURN_IF_ERROR(parse_into(value, steps));
+  return Normalizer(std::move(steps));
+}
+
+Status Normalizer::apply(std::string& text) const {
+  const size_t max_size = text.size() * kMaxGrowth + 64 * 1024;
+  for (const NormalizeStep& step : steps_) {
+    if (const auto* prepend = std::get_if<NormalizePrepend>(&step)) {
+      if (!text.empty()) text.insert(0, prepend->prefix);
+    } else if (const auto* replace = std::get_if<NormalizeReplace>(&step)) {
+      RETURN_IF_ERROR(apply_replace(*replace, text, max_size));
+    } else if (const auto* rule = std::get_if<NormalizeStrip>(&step)) {
+      strip(*rule, text);
+    } else {
+      apply_form(std::get<NormalizeForm>(step), text);
+    }
+    if (text.size() > max_size) return invalid_argument("the tokenizer's normalizer makes this text more than {} times longer", kMaxGrowth);
+  }
+  return Status::ok();
+}
+
+}  // namespace vllm::text

@@ -1,0 +1,203 @@
+#include "text/tokenizer/pre_tokenizer.h"
+
+#include "text/tokenizer/unicode.h"
+#include "text/tokenizer/utf8.h"
+
+namespace vllm::text {
+namespace {
+
+struct Part {
+  uint32_t begin, end;
+  bool is_match;
+};
+
+// Parts of text[begin, end) between and at the matches; an empty match only cuts.
+void add_gap(std::vector<Part>& parts, uint32_t from, uint32_t to) {
+  if (from < to) parts.push_back({from, to, false});
+}
+
+Status find_parts(const Matcher& matcher, std::string_view text, Word word, std::vector<Part>& parts) {
+  const std::string_view view = text.substr(word.begin, word.end - word.begin);
+  uint32_t done = word.begin;
+  if (const auto* known = std::get_if<const KnownSplit*>(&matcher)) {
+    std::vector<uint32_t> ends;
+    (*known)->split(view, word.begin, ends);
+    for (const uint32_t end : ends) {
+      parts.push_back({done, end, true});
+      done = end;
+    }
+    return Status::ok();
+  }
+  if (const auto* regex = std::get_if<Regex>(&matcher)) {
+    std::vector<RegexMatch> matches;
+    RETURN_IF_ERROR(regex->find_all(view, matches));
+    for (const RegexMatch& match : matches) {
+      add_gap(parts, done, word.begin + match.begin);
+      parts.push_back({word.begin + match.begin, word.begin + match.end, true});
+      done = word.begin + match.end;
+    }
+  } else if (const auto* literal = std::get_if<std::string>(&matcher)) {
+    for (size_t at = 0; (at = view.find(*literal, at)) != std::string_view::npos; at += literal->size()) {
+      const uint32_t begin = word.begin + static_cast<uint32_t>(at);
+      add_gap(parts, done, begin);
+      done = begin + static_cast<uint32_t>(literal->size());
+      parts.push_back({begin, done, true});
+    }
+  } else {
+    const CharRule rule = std::get<CharRule>(matcher);
+    const int wanted = rule == CharRule::kNumeric ? kNumber : rule == CharRule::kPunctuation ? kPunctuation : kSpace;
+    const CharClasses& classes = CharClasses::get();
+    for (size_t pos = 0; pos < view.size();) {
+      const size_t begin = pos;
+      if (!classes.is(read_char(view, pos), wanted)) continue;
+      add_gap(parts, done, word.begin + static_cast<uint32_t>(begin));
+      done = word.begin + static_cast<uint32_t>(pos);
+      parts.push_back({word.begin + static_cast<uint32_t>(begin), done, true});
+    }
+  }
+  add_gap(parts, done, word.end);
+  return Status::ok();
+}
+
+// Joins parts into words as the behaviour says; empty words vanish.
+void add_words(const std::vector<Part>& parts, SplitBehavior behavior, std::vector<Word>& words) {
+  const size_t first = words.size();
+  bool previous = false;
+  const auto add = [&](const Part& part, bool join) {
+    if (join && words.size() > first) words.back().end = part.end;
+    else words.push_back({part.begin, part.end});
+  };
+  if (behavior == SplitBehavior::kMergedWithNext) {
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+      if (part->is_match && !previous && words.size() > first) words.back().begin = part->begin;
+      else words.push_back({part->begin, part->end});
+      previous = part->is_match;
+    }
+    std::reverse(words.begin() + static_cast<std::ptrdiff_t>(first), words.end());
+  } else {
+    for (const Part& part : parts) {
+      switch (behavior) {
+        case SplitBehavior::kIsolated: add(part, false); break;
+        case SplitBehavior::kRemoved:
+          if (!part.is_match) add(part, false);
+          break;
+        case SplitBehavior::kContiguous: add(part, part.is_match == previous); break;
+        default: add(part, part.is_match && !previous); break;  // kMergedWithPrevious
+      }
+      previous = part.is_match;
+    }
+  }
+  std::erase_if(words, [](const Word& word) { return word.begin == word.end; });
+}
+
+Status run_step(const SplitStep& step, Words& words) {
+  std::vector<Word> out;
+  out.reserve(words.words.size() + words.text.size() / 4);
+  std::vector<Part> parts;
+  std::vector<uint32_t> ends;
+  const auto* known = std::get_if<const KnownSplit*>(&step.matcher);
+  for (const Word& word : words.words) {
+    if (known && (step.behavior == SplitBehavior::kIsolated || (step.behavior == SplitBehavior::kRemoved && step.invert))) {
+      ends.clear();  // the common case: every part is a word
+      (*known)->split(words.text.substr(word.begin, word.end - word.begin), word.begin, ends);
+      uint32_t begin = word.begin;
+      for (const uint32_t end : ends) out.push_back({begin, end}), begin = end;
+      continue;
+    }
+    parts.clear();
+    RETURN_IF_ERROR(find_parts(step.matcher, words.text, word, parts));
+    if (step.invert) {
+      for (Part& part : parts) part.is_match = !part.is_match;
+    }
+    std::vector<Word> cut;
+    add_words(parts, step.behavior, cut);
+    out.insert(out.end(), cut.begin(), cut.end());
+  }
+  words.words = std::move(out);
+  return Status::ok();
+}
+
+Status run_step(const WordRunsStep&, Words& words) {
+  const CharClasses& classes = CharClasses::get();
+  std::vector<Word> out;
+  for (const Word& word : words.words) {
+    int previous = 0;
+    for (size_t pos = word.begin; pos < word.end;) {
+      const auto begin = static_cast<uint32_t>(pos);
+      const int found = classes[read_char(words.text, pos)];
+      const int kind = found & kWord ? 1 : found & kSpace ? 0 : 2;
+      if (kind != 0 && kind == previous) out.back().end = static_cast<uint32_t>(pos);
+      else if (kind != 0) out.push_back({begin, static_cast<uint32_t>(pos)});
+      previous = kind;
+    }
+  }
+  words.words = std::move(out);
+  return Status::ok();
+}
+
+// Rewrites every word by `rewrite(word, is_first, out)` into new storage.
+template <typename Rewrite>
+void rewrite_words(Words& words, Rewrite rewrite) {
+  std::string out;
+  out.reserve(words.text.size() + words.words.size() * 4);
+  bool first = true;
+  for (Word& word : words.words) {
+    const auto begin = static_cast<uint32_t>(out.size());
+    rewrite(words.text.substr(word.begin, word.end - word.begin), first && word.begin == 0, out);
+    word = {begin, static_cast<uint32_t>(out.size())};
+    first = false;
+  }
+  words.storage = std::move(out);
+  words.text = words.storage;
+}
+
+Status run_step(const PrefixSpaceStep&, Words& words) {
+  rewrite_words(words, [](std::string_view word, bool, std::string& out) {
+    if (!word.starts_with(' ')) out += ' ';
+    out += word;
+  });
+  return Status::ok();
+}
+
+Status run_step(const MetaspaceStep& step, Words& words) {
+  rewrite_words(words, [&](std::string_view word, bool first, std::string& out) {
+    const bool wanted = step.prepend == MetaspaceStep::Prepend::kAlways ||
+                        (step.prepend == MetaspaceStep::Prepend::kFirst && first && words.at_start);
+    if (wanted && !word.starts_with(step.replacement) && !word.starts_with(' ')) out += step.replacement;
+    for (const char c : word) c == ' ' ? out.append(step.replacement) : out.append(1, c);
+  });
+  if (!step.split) return Status::ok();
+  return run_step(SplitStep{step.replacement, SplitBehavior::kMergedWithNext, false}, words);
+}
+
+}  // namespace
+
+Status PreTokenizer::apply(Words& words) const {
+  words.words.assign(1, {0, static_cast<uint32_t>(words.text.size())});
+  for (const PreTokenizeStep& step : steps_) {
+    RETURN_IF_ERROR(std::visit([&](const auto& known) { return run_step(known, words); }, step));
+  }
+  return Status::ok();
+}
+
+std::string PreTokenizer::description() const {
+  std::string out;
+  for (const PreTokenizeStep& step : steps_) {
+    std::string_view name = "prefix space";
+    if (const auto* split = std::get_if<SplitStep>(&step)) {
+      if (const auto* known = std::get_if<const KnownSplit*>(&split->matcher)) name = (*known)->name;
+      else if (std::holds_alternative<Regex>(split->matcher)) name = "regex";
+      else if (std::holds_alternative<std::string>(split->matcher)) name = "literal";
+      else name = std::get<CharRule>(split->matcher) == CharRule::kNumeric ? "digits" : "characters";
+    } else if (std::holds_alternative<MetaspaceStep>(step)) {
+      name = "metaspace";
+    } else if (std::holds_alternative<WordRunsStep>(step)) {
+      name = "whitespace";
+    }
+    out += out.empty() ? "" : "+";
+    out += name;
+  }
+  return out.empty() ? "none" : out;
+}
+
+}  // namespace vllm::text

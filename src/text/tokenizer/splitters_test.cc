@@ -1,0 +1,120 @@
+// The hand-written split rules against PCRE2 running the same patterns.
+#include "text/tokenizer/splitters.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "text/tokenizer/regex.h"
+#include "text/tokenizer/testing/vectors.h"
+#include "text/tokenizer/utf8.h"
+
+namespace vllm::text {
+namespace {
+
+std::vector<uint32_t> split_by_hand(const KnownSplit& known, std::string_view text) {
+  std::vector<uint32_t> ends;
+  known.split(text, 0, ends);
+  return ends;
+}
+
+std::vector<uint32_t> split_by_pcre2(const Regex& regex, std::string_view text) {
+  std::vector<RegexMatch> matches;
+  EXPECT_TRUE(regex.find_all(text, matches));
+  std::vector<uint32_t> ends;
+  uint32_t done = 0;
+  for (const RegexMatch& match : matches) {
+    EXPECT_EQ(match.begin, done) << "the rules cover every text";
+    ends.push_back(done = match.end);
+  }
+  return ends;
+}
+
+class Splitters : public ::testing::TestWithParam<std::string_view> {
+ protected:
+  const KnownSplit& known_ = *find_known_split(GetParam());
+  Regex regex_ = *Regex::compile(GetParam());
+};
+
+TEST_P(Splitters, AgreeOnTheCorpus) {
+  for (const auto& entry : testing::read_corpus(testing::read_json(testing::kGoldens / "corpus.json"))) {
+    EXPECT_EQ(split_by_hand(known_, entry.text), split_by_pcre2(regex_, entry.text)) << entry.name;
+  }
+}
+
+TEST_P(Splitters, AgreeOnRandomText) {
+  const std::vector<std::string> units = {"a", "Z", "s", "'", "'s", "'LL", "\xC5\xBF", "re", "1", "23", "\xC2\xBD", " ", "  ", "\t", "\n", "\r",
+                                          "\xC2\xA0", "\xE3\x80\x80", "\xE1\xA0\x8E", ".", "-", "\xE4\xB8\xAD", "\xCC\x81", "\xF0\x9F\x98\x80", "\xE2\x80\x8D", "\xEF\xBF\xBD"};
+  std::mt19937 random(3);
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    for (uint32_t n = 1 + random() % 12; n > 0; --n) text += units[random() % units.size()];
+    ASSERT_EQ(split_by_hand(known_, text), split_by_pcre2(regex_, text)) << text;
+  }
+}
+
+// Every character alone and between others. utf8proc and PCRE2 may know different Unicode versions: characters that one of
+// the two calls unassigned are counted, not compared.
+TEST_P(Splitters, AgreeOnEveryCharacter) {
+  const Regex unassigned = *Regex::compile("\\p{Cn}");
+  int skipped = 0, different = 0;
+  for (char32_t code = 1; code < 0x110000; ++code) {
+    if (code >= 0xD800 && code < 0xE000) continue;
+    std::string text = "a ";
+    append_char(text, code);
+    append_char(text, code);
+    text += "1 'x";
+    if (split_by_hand(known_, text) == split_by_pcre2(regex_, text)) continue;
+    std::vector<RegexMatch> matches;
+    ASSERT_TRUE(unassigned.find_all(text, matches));
+    matches.empty() ? ++different : ++skipped;
+  }
+  EXPECT_EQ(different, 0);
+  EXPECT_LT(skipped, 6000);
+  RecordProperty("skipped", skipped);
+}
+
+INSTANTIATE_TEST_SUITE_P(Known, Splitters, ::testing::Values(kGpt2Pattern, kLlama3Pattern, kQwen2Pattern),
+                         [](const auto& info) { return std::string(info.index == 0 ? "gpt2" : info.index == 1 ? "llama3" : "qwen2"); });
+
+TEST(KnownSplits, AreFoundByTheExactPatternOnly) {
+  EXPECT_EQ(find_known_split(kQwen2Pattern)->name, "qwen2");
+  EXPECT_EQ(find_known_split("\\p{N}"), nullptr);
+}
+
+TEST(Regex, RefusesWhatItWouldMisread) {
+  EXPECT_FALSE(Regex::compile("[\\p{L}&&[^a]]"));
+  EXPECT_FALSE(Regex::compile("[a[bc]]"));
+  EXPECT_FALSE(Regex::compile("(unclosed"));
+  EXPECT_FALSE(Regex::compile(std::string(100000, 'a')));
+  EXPECT_NE(Regex::compile("(").error().message.find("bad regular expression"), std::string::npos);
+}
+
+TEST(Regex, GivesUpInsteadOfHanging) {
+  const Regex evil = *Regex::compile("(a+)+$");
+  std::vector<RegexMatch> matches;
+  const Status status = evil.find_all(std::string(40, 'a') + "!", matches);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(Regex, CutsAtEmptyMatchesAsOnigurumaDoes) {
+  const Regex empty = *Regex::compile("x*");
+  std::vector<RegexMatch> matches;
+  ASSERT_TRUE(empty.find_all("axxb", matches));
+  std::vector<std::pair<uint32_t, uint32_t>> is;
+  for (const auto& m : matches) is.emplace_back(m.begin, m.end);
+  EXPECT_EQ(is, (std::vector<std::pair<uint32_t, uint32_t>>{{0, 0}, {1, 3}, {4, 4}}));
+}
+
+TEST(Regex, ReadsWhiteSpaceAsOnigurumaDoes) {
+  const Regex space = *Regex::compile("\\s");
+  std::vector<RegexMatch> matches;
+  ASSERT_TRUE(space.find_all("\xE1\xA0\x8E", matches));  // U+180E is no White_Space
+  EXPECT_TRUE(matches.empty());
+  ASSERT_TRUE(space.find_all("\xC2\x85\xE3\x80\x80", matches));
+  EXPECT_EQ(matches.size(), 2u);
+}
+
+}  // namespace
+}  // namespace vllm::text

@@ -1,0 +1,143 @@
+// Reads tokenizer.json (Hugging Face `tokenizers` 0.x, version "1.0") with a BPE model.
+#include <limits>
+
+#include "base/mapped_file.h"
+#include "text/tokenizer/bpe_tokenizer.h"
+#include "text/tokenizer/tokenizer_config.h"
+
+namespace vllm::text {
+namespace {
+
+constexpr size_t kMaxEntries = 16'000'000;
+
+const json::value& member(const json::object& object, std::string_view key) {
+  static const json::value null;
+  const json::value* found = object.if_contains(key);
+  return found ? *found : null;
+}
+
+// An option that must be absent, null, empty or false.
+Status refuse_option(const json::object& model, std::string_view key) {
+  const json::value& value = member(model, key);
+  if (value.is_null() || (value.is_string() && value.get_string().empty())) return Status::ok();
+  if (value.is_number() && value.to_number<double>() == 0) return Status::ok();
+  return error(ErrorCode::kUnimplemented, "BPE option `{}` is not supported", key);
+}
+
+Status read_vocab(const json::object& model, BpeTokenizerParts& parts) {
+  const json::object* vocab = get_object(model, "vocab");
+  if (!vocab) return invalid_argument("model.vocab is missing or no object");
+  if (vocab->size() > kMaxEntries) return invalid_argument("model.vocab has more than {} tokens", kMaxEntries);
+  parts.tokens.reserve(vocab->size());
+  for (const auto& [text, id] : *vocab) {
+    if (!id.is_int64()) return invalid_argument("model.vocab: the id of \"{:.40}\" is no integer", std::string_view(text));
+    parts.tokens.push_back({{text.data(), text.size()}, id.get_int64()});
+  }
+  return Status::ok();
+}
+
+// "left right", or ["left", "right"]; the result must be a token.
+Status read_merge(const json::value& value, const Vocabulary& vocabulary, uint32_t rank, BpeTokenizerParts& parts) {
+  std::string_view left, right;
+  if (const json::string* joined = value.if_string()) {
+    const std::string_view text(joined->data(), joined->size());
+    const size_t blank = text.find(' ');
+    if (blank == std::string_view::npos || text.find(' ', blank + 1) != std::string_view::npos) {
+      return invalid_argument("model.merges: entry {} is not of the form \"left right\"", rank);
+    }
+    left = text.substr(0, blank);
+    right = text.substr(blank + 1);
+  } else {
+    const json::array* pair = value.if_array();
+    if (!pair || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_string()) {
+      return invalid_argument("model.merges: entry {} is no pair of strings", rank);
+    }
+    left = {(*pair)[0].get_string().data(), (*pair)[0].get_string().size()};
+    right = {(*pair)[1].get_string().data(), (*pair)[1].get_string().size()};
+  }
+  const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right);
+  const TokenId id = vocabulary.find(std::string(left).append(right));
+  if (left_id < 0 || right_id < 0 || id < 0) {
+    return invalid_argument("model.merges: entry {} (\"{:.40}\" + \"{:.40}\") uses a token that is not in the vocabulary", rank, left, right);
+  }
+  parts.merges.push_back({left_id, right_id, {rank, id}});
+  return Status::ok();
+}
+
+Status read_model(const json::object& model, BpeTokenizerParts& parts) {
+  const auto type = get_string(model, "type");
+  // Files older than the field have merges only if they are BPE.
+  if (type ? *type != "BPE" : !model.contains("merges")) {
+    return error(ErrorCode::kUnimplemented, "tokenizer model {} is not supported (known: BPE)", type.value_or("without a type"));
+  }
+  for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) RETURN_IF_ERROR(refuse_option(model, key));
+  RETURN_IF_ERROR(read_vocab(model, parts));
+  ASSIGN_OR_RETURN(const Vocabulary vocabulary, Vocabulary::build(parts.tokens));
+  parts.bpe.ignore_merges = get_bool(model, "ignore_merges").value_or(false);
+  parts.bpe.byte_fallback = get_bool(model, "byte_fallback").value_or(false);
+  parts.bpe.fuse_unk = get_bool(model, "fuse_unk").value_or(false);
+  if (const auto unk = get_string(model, "unk_token"); unk && !unk->empty()) {
+    parts.bpe.unk_id = vocabulary.find(*unk);
+    if (parts.bpe.unk_id < 0) return invalid_argument("model.unk_token \"{:.40}\" is not in the vocabulary", *unk);
+  }
+  const json::array* merges = get_array(model, "merges");
+  if (!merges) return invalid_argument("model.merges is missing or no list");
+  if (merges->size() > kMaxEntries) return invalid_argument("model.merges has more than {} entries", kMaxEntries);
+  parts.merges.reserve(merges->size());
+  uint32_t rank = 0;
+  for (const json::value& merge : *merges) RETURN_IF_ERROR(read_merge(merge, vocabulary, rank++, parts));
+  return Status::ok();
+}
+
+Status read_added_tokens(const json::object& root, BpeTokenizerParts& parts) {
+  const json::value& list = member(root, "added_tokens");
+  if (list.is_null()) return Status::ok();
+  if (!list.is_array()) return invalid_argument("added_tokens is no list");
+  for (const json::value& value : list.get_array()) {
+    const json::object* object = value.if_object();
+    const auto id = object ? get_int(*object, "id") : std::nullopt;
+    if (!id) return invalid_argument("added_tokens: an entry has no integer `id`");
+    ASSIGN_OR_RETURN(AddedToken token, parse_added_token(value, *id));
+    parts.added.push_back(std::move(token));
+  }
+  return Status::ok();
+}
+
+Result<std::shared_ptr<const Tokenizer>> parse(std::string_view tokenizer_json, std::string_view config_json) {
+  ASSIGN_OR_RETURN(const json::value document, parse_json(tokenizer_json));
+  const json::object* root = document.if_object();
+  const json::object* model = root ? get_object(*root, "model") : nullptr;
+  if (!model) return invalid_argument("no object `model`");
+  BpeTokenizerParts parts;
+  RETURN_IF_ERROR(read_model(*model, parts));
+  RETURN_IF_ERROR(read_added_tokens(*root, parts));
+  ASSIGN_OR_RETURN(parts.normalizer, Normalizer::from_json(member(*root, "normalizer")));
+  ASSIGN_OR_RETURN(parts.pre_tokenizer, PreTokenizer::from_json(member(*root, "pre_tokenizer")));
+  ASSIGN_OR_RETURN(parts.post_processor, PostProcessor::from_json(member(*root, "post_processor")));
+  ASSIGN_OR_RETURN(parts.decoder, Decoder::from_json(member(*root, "decoder")));
+  parts.bpe.byte_level = parts.pre_tokenizer.byte_level();
+  parts.kind = parts.bpe.byte_level ? "BPE, byte level" : parts.bpe.byte_fallback ? "BPE, byte fallback" : "BPE";
+  if (!config_json.empty()) {
+    ASSIGN_OR_RETURN(const json::value config, parse_json(config_json).with_context("tokenizer_config.json"));
+    if (!config.is_object()) return invalid_argument("tokenizer_config.json is no object");
+    RETURN_IF_ERROR(apply_tokenizer_config(config.get_object(), parts).with_context("tokenizer_config.json"));
+  }
+  return BpeTokenizer::make(std::move(parts));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view tokenizer_json, std::string_view config_json) {
+  return parse(tokenizer_json, config_json).with_context("tokenizer.json");
+}
+
+Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& dir) {
+  ASSIGN_OR_RETURN(const std::string tokenizer_json, read_file(dir / "tokenizer.json"));
+  std::string config_json;
+  auto config = read_file(dir / "tokenizer_config.json");
+  if (config) config_json = *std::move(config);
+  else if (config.error().code != ErrorCode::kNotFound) return std::move(config).error();
+  return parse_tokenizer_json(tokenizer_json, config_json).with_context("{}", dir.string());
+}
+
+}  // namespace vllm::text

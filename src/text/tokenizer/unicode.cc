@@ -1,0 +1,104 @@
+#include "text/tokenizer/unicode.h"
+
+#include <utf8proc.h>
+
+#include <map>
+
+namespace vllm::text {
+namespace {
+
+bool is_white_space(char32_t c) {
+  return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+// Symbols with the property Other_Alphabetic: circled and squared Latin letters.
+bool is_letter_symbol(char32_t c) {
+  return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
+         (c >= 0x1F170 && c <= 0x1F189);
+}
+
+uint8_t classes_of(char32_t c, const utf8proc_property_t& property) {
+  uint8_t out = 0;
+  switch (property.category) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO: out = kLetter | kWord; break;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL: out = kNumber | kWord; break;
+    case UTF8PROC_CATEGORY_NO: out = kNumber; break;
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME: out = kMark | kWord; break;
+    case UTF8PROC_CATEGORY_PC: out = kPunctuation | kWord; break;
+    case UTF8PROC_CATEGORY_PD:
+    case UTF8PROC_CATEGORY_PS:
+    case UTF8PROC_CATEGORY_PE:
+    case UTF8PROC_CATEGORY_PI:
+    case UTF8PROC_CATEGORY_PF:
+    case UTF8PROC_CATEGORY_PO: out = kPunctuation; break;
+    default: break;
+  }
+  if (c < 0x80 && (property.category == UTF8PROC_CATEGORY_SM || property.category == UTF8PROC_CATEGORY_SC ||
+                   property.category == UTF8PROC_CATEGORY_SK)) {
+    out |= kPunctuation;
+  }
+  if (is_white_space(c)) out |= kSpace;
+  if (is_letter_symbol(c) || c == 0x200C || c == 0x200D) out |= kWord;
+  return out;
+}
+
+// Blocks without any canonical decomposition: ideographs, Hangul syllables (NFC keeps them), private use, the rest.
+bool never_decomposes(char32_t c) {
+  return c < 0x300 || (c >= 0x3400 && c < 0xA000) || (c >= 0xAC00 && c < 0xF900) || (c >= 0x20000 && c < 0x2F800) ||
+         c >= 0x30000;
+}
+
+// Mark what NFC may touch: characters that reorder (a combining class), that do not survive decomposing and composing
+// again, and that can be the second half of a composition. Below U+0300 there are none.
+void find_nfc_unsafe(std::vector<bool>& unsafe) {
+  for (char32_t c = 0x1161; c <= 0x11FF; ++c) unsafe[c] = true;  // Hangul vowels and finals compose by arithmetic
+  for (char32_t c = 0x300; c < unsafe.size(); ++c) {
+    if (utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class != 0) unsafe[c] = true;
+    if (never_decomposes(c)) continue;
+    utf8proc_int32_t parts[32];
+    auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE);
+    const auto length = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 32, options, nullptr);
+    if (length == 1 && parts[0] == static_cast<utf8proc_int32_t>(c)) continue;
+    if (length < 1 || length > 32) {
+      unsafe[c] = true;
+      continue;
+    }
+    if (length > 1) unsafe[static_cast<char32_t>(parts[length - 1])] = true;
+    options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    if (utf8proc_normalize_utf32(parts, length, options) != 1 || parts[0] != static_cast<utf8proc_int32_t>(c)) unsafe[c] = true;
+  }
+}
+
+}  // namespace
+
+const CharClasses& CharClasses::get() {
+  static const CharClasses classes;
+  return classes;
+}
+
+CharClasses::CharClasses() {
+  std::vector<bool> unsafe(0x110000);
+  find_nfc_unsafe(unsafe);
+  std::map<std::array<uint8_t, 128>, uint16_t> seen;
+  for (char32_t block = 0; block < index_.size(); ++block) {
+    std::array<uint8_t, 128> row;
+    for (char32_t i = 0; i < 128; ++i) {
+      const char32_t c = block * 128 + i;
+      row[i] = classes_of(c, *utf8proc_get_property(static_cast<utf8proc_int32_t>(c)));
+      if (unsafe[c]) row[i] |= kNfcUnsafe;
+    }
+    const auto [it, added] = seen.try_emplace(row, static_cast<uint16_t>(rows_.size()));
+    if (added) rows_.push_back(row);
+    index_[block] = it->second;
+  }
+}
+
+}  // namespace vllm::text
