@@ -22,16 +22,22 @@ struct FinishedSequence {
 class Metrics {
  public:
   struct Options {
-    std::string model_name;
+    std::string model_name = {};
     int64_t max_model_len = 0;
-    std::vector<std::pair<std::string, std::string>> cache_config;  // labels of vllm:cache_config_info
+    std::vector<std::pair<std::string, std::string>> cache_config = {};  // labels of vllm:cache_config_info
   };
   explicit Metrics(Options options);
   ~Metrics();
-  void on_prompt(int num_prompt_tokens, int num_cached_tokens);  // a sequence's first token arrived
+  /// A sequence's first token arrived: counts its prompt.
+  void on_prompt(int num_prompt_tokens, int num_cached_tokens);
+  /// Likewise: the time to it. Counts one generated token.
   void on_first_token(double ttft_s);
-  void on_tokens(int num_new_tokens, double seconds_since_last);  // an inter-token gap
+  /// A later output of a sequence: counts its tokens, and the gap to the output before.
+  void on_tokens(int num_new_tokens, double seconds_since_last);
   void on_finished(const FinishedSequence& sequence);
+  /// A request was refused because a queue is full; `reason` is max_num_queued_reqs or max_num_queued_tokens.
+  void on_rejected(const std::string& reason);
+  /// `handler` is the route's path, or "none"; probes and /metrics itself are left out, as vLLM does.
   void on_http(const std::string& handler, const std::string& method, int status, double seconds, size_t request_bytes,
                size_t response_bytes);
   /// The text exposition; gauges come from `stats` at this moment.

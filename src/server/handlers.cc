@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "base/version.h"
 #include "server/app.h"
 #include "server/response.h"
 
@@ -54,7 +55,7 @@ void health(App& app, serve::HttpRequest, Writer writer) {
 
 void version(App&, serve::HttpRequest, Writer writer) {
   serve::HttpResponse out;
-  out.body = R"({"version":")" VLLM_VERSION_TEXT R"("})";
+  out.body = fmt::format(R"({{"version":"{}"}})", kVersion);
   writer->respond(std::move(out));
 }
 

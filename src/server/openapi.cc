@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/json.h"
+#include "base/version.h"
 #include "server/routes.h"
 
 namespace vllm::server {
@@ -42,7 +43,7 @@ std::string make_openapi(std::span<const Route> routes, unsigned off, const std:
     }
   }
   json::object document{{"openapi", "3.1.0"},
-                        {"info", json::object{{"title", "vllm.cpp"}, {"version", VLLM_VERSION_TEXT}}},
+                        {"info", json::object{{"title", "vllm.cpp"}, {"version", kVersion}}},
                         {"paths", std::move(paths)},
                         {"components", json::object{{"schemas", std::move(components)}}}};
   return json::serialize(document);
