@@ -2,8 +2,8 @@
 // out[t, n] = sum_k x[t, k] * weight[n, k] + bias[n]     weight: float32, float16, bfloat16 or a GGUF block type
 //
 // Contract on the CPU: row t of the result depends on row t of x alone, bit for bit, whatever num_tokens, its place in
-// the batch, the number of threads, and whether the weight is packed. The ISAs agree to the bit too (a test holds it),
-// but only the former is promised.
+// the batch, the number of threads, and whether the weight is packed. For quantized weights the ISAs agree
+// to the bit too.
 // Quantized weights are multiplied as quantized: x is quantized once per call (and shared between the weights of one
 // call) to int8 blocks of 32 with a scale and a block sum. bfloat16 weights see x rounded to bfloat16, float16 and
 // float32 weights x as it is; products are summed in float32.

@@ -11,7 +11,7 @@ struct Avx2 {
   using F = __m256;
   using I = __m256i;
   static constexpr int kLanes = 8, kTokens = 4, kPlainTokens = 4;
-  static constexpr bool kSignedBytes = true;  // vpmaddubsw would saturate with quants beyond 128
+  static constexpr bool kDotBFloat16 = false, kSignedBytes = true;  // vpmaddubsw would saturate with quants beyond 128
 
   static F zero() { return _mm256_setzero_ps(); }
   static F load_float(const void* p) { return _mm256_loadu_ps(static_cast<const float*>(p)); }
@@ -28,6 +28,7 @@ struct Avx2 {
   static F mul(F a, F b) { return _mm256_mul_ps(a, b); }
   static F add(F a, F b) { return _mm256_add_ps(a, b); }
   static F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+  static F mul_add(F a, F b, F c) { return fma(a, b, c); }
   static F fnma(F a, F b, F c) { return _mm256_fnmadd_ps(a, b, c); }
   static F to_float(I a) { return _mm256_cvtepi32_ps(a); }
   static void store(float* p, F a) { _mm256_storeu_ps(p, a); }
@@ -101,7 +102,10 @@ struct Avx2 {
 
 }  // namespace
 
-const Kernels& avx2_kernels() { return kKernelsOf<Avx2>; }
+const Kernels& avx2_kernels() {
+  static constexpr Kernels kKernels = {"avx2", tile_of_any_type<Avx2>, quantize<Avx2>, round_to_bfloat16<Avx2>};
+  return kKernels;
+}
 
 }  // namespace vllm::linear
 #endif

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "kernels/linear/linear_run.h"
+#include "tensor/cpu_info.h"
 
 namespace vllm {
 namespace linear {
@@ -108,12 +109,15 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
 
 }  // namespace
 
-const Kernels& kernels_for(CpuIsa isa) {
+std::vector<const Kernels*> available_kernels() {
+  std::vector<const Kernels*> out;
 #if defined(__x86_64__)
-  if (isa == CpuIsa::kAvx512) return avx512_kernels();
-  if (isa == CpuIsa::kAvx2) return avx2_kernels();
+  if (cpu_has_avx512_bf16()) out.push_back(&avx512_bf16_kernels());
+  if (cpu_isa() >= CpuIsa::kAvx512) out.push_back(&avx512_kernels());
+  if (cpu_isa() >= CpuIsa::kAvx2) out.push_back(&avx2_kernels());
 #endif
-  return scalar_kernels();
+  out.push_back(&scalar_kernels());
+  return out;
 }
 
 void run(const Kernels& kernels, std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool) {
@@ -147,7 +151,7 @@ size_t linear_workspace_bytes(int64_t max_tokens, int64_t max_k) {
 }
 
 void linear_cpu(std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool) {
-  static const linear::Kernels& kernels = linear::kernels_for(cpu_isa());
+  static const linear::Kernels& kernels = *linear::available_kernels().front();
   linear::run(kernels, ps, workspace, pool);
 }
 

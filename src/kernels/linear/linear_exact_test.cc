@@ -1,4 +1,5 @@
-// What must hold to the bit: a row of the result does not depend on the batch, the threads, the packing or the ISA.
+// What must hold to the bit: a row of the result does not depend on the batch, the threads, the packing; for quantized
+// weights not on the ISA either.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,21 +17,13 @@ namespace {
 using testing::LinearArrays;
 using testing::make_linear;
 
-std::vector<CpuIsa> isas() {
-  std::vector<CpuIsa> out;
-  for (CpuIsa isa : {CpuIsa::kReference, CpuIsa::kAvx2, CpuIsa::kAvx512}) {
-    if (isa <= cpu_isa()) out.push_back(isa);
-  }
-  return out;
-}
-
 std::vector<float> rows_of(const LinearParams& p) {
   std::vector<float> out;
   for (int64_t t = 0; t < p.out.size(0); ++t) out.insert(out.end(), p.out.row(t), p.out.row(t) + p.out.size(1));
   return out;
 }
 
-std::vector<float> result(CpuIsa isa, LinearArrays arrays, bool packed, int threads) {
+std::vector<float> result(const linear::Kernels& kernels, LinearArrays arrays, bool packed, int threads) {
   arrays.params.out.data = arrays.out.data(), arrays.params.x.data = arrays.x.data();
   arrays.params.weight.data = arrays.weight.data() + 1;
   if (!arrays.bias.empty()) arrays.params.bias = arrays.bias;
@@ -38,7 +31,7 @@ std::vector<float> result(CpuIsa isa, LinearArrays arrays, bool packed, int thre
   PackedWeight packed_weight;
   if (packed) packed_weight = pack_linear_weight(arrays.params.weight, pool), arrays.params.weight = packed_weight.weight;
   std::vector<std::byte> workspace(linear_workspace_bytes(arrays.params.x.size(0), arrays.params.weight.k));
-  linear::run(linear::kernels_for(isa), std::span(&arrays.params, 1), workspace, pool);
+  linear::run(kernels, std::span(&arrays.params, 1), workspace, pool);
   return rows_of(arrays.params);
 }
 
@@ -52,10 +45,10 @@ TEST_P(LinearExact, PackingAndThreadsChangeNoBit) {
   uint32_t seed = 100;
   for (const LinearCase& c : kLinearCases) {
     LinearArrays arrays = make_linear(c, GetParam(), ++seed);
-    for (CpuIsa isa : isas()) {
-      std::vector<float> expected = result(isa, arrays, true, 1);
-      EXPECT_TRUE(same_bits(expected, result(isa, arrays, false, 1))) << to_string(isa) << " unpacked, " << c.num_tokens << " x " << c.n;
-      EXPECT_TRUE(same_bits(expected, result(isa, arrays, true, 3))) << to_string(isa) << " threads, " << c.num_tokens << " x " << c.n;
+    for (const linear::Kernels* kernels : linear::available_kernels()) {
+      std::vector<float> expected = result(*kernels, arrays, true, 1);
+      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, false, 1))) << kernels->name << " unpacked, " << c.num_tokens << " x " << c.n;
+      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, true, 3))) << kernels->name << " threads, " << c.num_tokens << " x " << c.n;
     }
   }
 }
@@ -64,8 +57,8 @@ TEST_P(LinearExact, ARowIsTheSameAloneAndInAnyBatch) {
   for (int64_t n : {5, 80, 131}) {
     const LinearCase c = {.num_tokens = 45, .n = n, .blocks = 4, .plain_k_cut = 3, .bias = true, .add_to_out = true, .x_padding = 5};
     LinearArrays all = make_linear(c, GetParam(), static_cast<uint32_t>(n));
-    for (CpuIsa isa : isas()) {
-      std::vector<float> expected = result(isa, all, true, 2);
+    for (const linear::Kernels* kernels : linear::available_kernels()) {
+      std::vector<float> expected = result(*kernels, all, true, 2);
       for (int64_t batch : {1, 2, 3, 7, 19}) {
         for (int64_t first = 0; first < c.num_tokens; first += batch) {
           LinearArrays some = all;
@@ -73,22 +66,23 @@ TEST_P(LinearExact, ARowIsTheSameAloneAndInAnyBatch) {
           some.params.x.shape[0] = some.params.out.shape[0] = size;
           std::copy(all.x.begin() + first * all.params.x.stride[0], all.x.begin() + last * all.params.x.stride[0], some.x.begin());
           std::copy(all.out.begin() + first * all.params.out.stride[0], all.out.begin() + last * all.params.out.stride[0], some.out.begin());
-          std::vector<float> got = result(isa, some, true, 1);
+          std::vector<float> got = result(*kernels, some, true, 1);
           ASSERT_TRUE(same_bits(got, {expected.begin() + first * n, expected.begin() + last * n}))
-              << to_string(isa) << " tokens " << first << " to " << last << " of n " << n;
+              << kernels->name << " tokens " << first << " to " << last << " of n " << n;
         }
       }
     }
   }
 }
 
-TEST_P(LinearExact, EveryIsaGivesTheSameBits) {
+TEST_P(LinearExact, EveryIsaGivesTheSameBitsForQuantizedWeights) {
+  if (!is_quantized(GetParam())) return;
   uint32_t seed = 200;
   for (const LinearCase& c : kLinearCases) {
     LinearArrays arrays = make_linear(c, GetParam(), ++seed);
-    std::vector<float> expected = result(CpuIsa::kReference, arrays, true, 1);
-    for (CpuIsa isa : isas()) {
-      EXPECT_TRUE(same_bits(expected, result(isa, arrays, true, 1))) << to_string(isa) << " " << c.num_tokens << " x " << c.n;
+    std::vector<float> expected = result(linear::scalar_kernels(), arrays, true, 1);
+    for (const linear::Kernels* kernels : linear::available_kernels()) {
+      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, true, 1))) << kernels->name << " " << c.num_tokens << " x " << c.n;
     }
   }
 }
@@ -99,15 +93,15 @@ TEST_P(LinearExact, NanAndInfinityStayInTheirRows) {
   const int64_t k = clean.params.weight.k;
   const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
   for (int64_t t : {0, 4, 20}) dirty.x[static_cast<size_t>(t * k + t % k)] = bad[t % 3];
-  for (CpuIsa isa : isas()) {
-    std::vector<float> expected = result(isa, clean, true, 2), got = result(isa, dirty, true, 2);
+  for (const linear::Kernels* kernels : linear::available_kernels()) {
+    std::vector<float> expected = result(*kernels, clean, true, 2), got = result(*kernels, dirty, true, 2);
     for (int64_t t = 0; t < c.num_tokens; ++t) {
       for (int64_t n = 0; n < c.n; ++n) {
         size_t i = static_cast<size_t>(t * c.n + n);
         if (t == 0 || t == 4 || t == 20) {
-          EXPECT_FALSE(std::isfinite(got[i])) << to_string(isa) << " token " << t;
+          EXPECT_FALSE(std::isfinite(got[i])) << kernels->name << " token " << t;
         } else {
-          EXPECT_EQ(got[i], expected[i]) << to_string(isa) << " token " << t;
+          EXPECT_EQ(got[i], expected[i]) << kernels->name << " token " << t;
         }
       }
     }
@@ -119,8 +113,8 @@ TEST_P(LinearExact, ZeroAndTinyAndHugeActivations) {
   LinearArrays a = make_linear(c, GetParam(), 9);
   const size_t k = static_cast<size_t>(a.params.weight.k);
   for (size_t i = 0; i < k; ++i) a.x[i] = 0.0f, a.x[k + i] = 1e-39f, a.x[2 * k + i] = i % 2 ? 1e37f : -1e37f;
-  for (CpuIsa isa : isas()) {
-    std::vector<float> got = result(isa, a, true, 1);
+  for (const linear::Kernels* kernels : linear::available_kernels()) {
+    std::vector<float> got = result(*kernels, a, true, 1);
     for (size_t n = 0; n < 17; ++n) {
       EXPECT_EQ(got[n], 0.0f);
       EXPECT_NEAR(got[17 + n], 0.0f, 1e-35f);
@@ -133,7 +127,7 @@ INSTANTIATE_TEST_SUITE_P(All, LinearExact, ::testing::ValuesIn(kLinearTypes),
                          [](const auto& param) { return std::string(vllm::info(param.param).name); });
 
 TEST(LinearGroup, SeveralWeightsShareOneX) {
-  for (CpuIsa isa : isas()) {
+  for (const linear::Kernels* kernels : linear::available_kernels()) {
     std::vector<LinearArrays> arrays;
     std::vector<LinearParams> group;
     std::vector<std::vector<float>> expected;
@@ -142,15 +136,15 @@ TEST(LinearGroup, SeveralWeightsShareOneX) {
       const int64_t blocks = 512 / (is_quantized(dtype) ? info(dtype).block_size : 32);
       arrays.push_back(make_linear({.num_tokens = 300, .n = 19 + 16 * static_cast<int64_t>(arrays.size()), .blocks = blocks}, dtype, 5));
       arrays.back().x = arrays.front().x;
-      expected.push_back(result(isa, arrays.back(), true, 1));
+      expected.push_back(result(*kernels, arrays.back(), true, 1));
     }
     for (LinearArrays& a : arrays) {
       group.push_back(a.params);
       group.back().out.data = a.out.data(), group.back().x.data = arrays.front().x.data(), group.back().weight.data = a.weight.data() + 1;
     }
     std::vector<std::byte> workspace(linear_workspace_bytes(300, 512));
-    linear::run(linear::kernels_for(isa), group, workspace, pool);
-    for (size_t i = 0; i < group.size(); ++i) EXPECT_TRUE(same_bits(rows_of(group[i]), expected[i])) << to_string(isa) << " weight " << i;
+    linear::run(*kernels, group, workspace, pool);
+    for (size_t i = 0; i < group.size(); ++i) EXPECT_TRUE(same_bits(rows_of(group[i]), expected[i])) << kernels->name << " weight " << i;
   }
 }
 

@@ -72,7 +72,7 @@ struct TileArgs {
   DType dtype;
   int64_t rows;             // of the panels together; only the last panel may have fewer than 16
   int64_t k;
-  const void* x;            // quantized: QuantizedBlock[k / 32]; bfloat16: float, rounded, padded to even k; else float
+  const void* x;            // quantized: QuantizedBlock[k / 32]; bfloat16: what round_to_bfloat16 made; else float
   int64_t x_stride;         // bytes between tokens
   int64_t num_tokens;
   float* out;               // [num_tokens, rows]
@@ -81,15 +81,18 @@ struct TileArgs {
   bool add_to_out;
 };
 
-/// The code of one ISA. Every element of out is made by the same operations in the same order whatever the tile and the ISA.
+/// The code of one ISA. Every element of out is made by the same operations in the same order whatever the tile; for
+/// quantized weights whatever the ISA too.
 struct Kernels {
+  const char* name;
   void (*tile)(const TileArgs& args);
-  void (*quantize)(const float* x, int64_t k, QuantizedBlock* out);      // k: a multiple of 32
-  void (*round_to_bfloat16)(const float* x, int64_t k, float* out);      // out: k floats, and a zero more if k is odd
+  void (*quantize)(const float* x, int64_t k, QuantizedBlock* out);  // k: a multiple of 32
+  void (*round_to_bfloat16)(const float* x, int64_t k, float* out);  // room for k + 1 floats; only `tile` reads it
 };
 const Kernels& scalar_kernels();
 const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
+const Kernels& avx512_bf16_kernels();  // differs for bfloat16 weights only, there also in the last bits
 
 /// Rows [first, first + 16) of an unpacked weight [n, k] as one panel; rows from n on are zero.
 void pack_panel(DType dtype, const void* weight, int64_t n, int64_t k, int64_t first, std::byte* panel);

@@ -1,4 +1,5 @@
-// Plain C++ with the same panels, loops and results to the bit (fma included): for any CPU and any sanitizer.
+// Plain C++ over the same panels and loops, for any CPU and any sanitizer. Quantized weights give the same bits as in the
+// other ISAs; plain ones are multiplied and added in two roundings, since a fused one is a call of the C library.
 #include "kernels/linear/linear_tile.h"
 
 namespace vllm::linear {
@@ -6,7 +7,7 @@ namespace {
 
 struct Scalar {
   static constexpr int kLanes = 16, kTokens = 4, kPlainTokens = 4;
-  static constexpr bool kSignedBytes = false;
+  static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
   struct F { float v[kLanes]; };
   struct I { uint32_t v[kLanes]; };  // int32, or 4 bytes: lane arithmetic wraps
 
@@ -43,6 +44,7 @@ struct Scalar {
   static F mul(F a, F b) { return each_float([&](int i) { return a.v[i] * b.v[i]; }); }
   static F add(F a, F b) { return each_float([&](int i) { return a.v[i] + b.v[i]; }); }
   static F fma(F a, F b, F c) { return each_float([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); }); }
+  static F mul_add(F a, F b, F c) { return each_float([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
   static F fnma(F a, F b, F c) { return each_float([&](int i) { return __builtin_fmaf(-a.v[i], b.v[i], c.v[i]); }); }
   static F to_float(I a) { return each_float([&](int i) { return static_cast<float>(static_cast<int32_t>(a.v[i])); }); }
   static void store(float* p, F a) { __builtin_memcpy(p, &a, sizeof a); }
@@ -101,6 +103,9 @@ struct Scalar {
 
 }  // namespace
 
-const Kernels& scalar_kernels() { return kKernelsOf<Scalar>; }
+const Kernels& scalar_kernels() {
+  static constexpr Kernels kKernels = {"scalar", tile_of_any_type<Scalar>, quantize<Scalar>, round_to_bfloat16<Scalar>};
+  return kKernels;
+}
 
 }  // namespace vllm::linear

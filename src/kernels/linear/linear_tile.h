@@ -4,8 +4,8 @@
 // the code of another. For the same reason nothing of the standard library is used here.
 //
 // B has: kLanes rows a vector; F (floats) and I (kLanes * 4 bytes, or kLanes int32) with load, bcast, mul, fma, fnma
-// (c - a * b), to_float, shl, dot and so on; kTokens and kPlainTokens, how many tokens share one pass over the weight; kSignedBytes: dot takes
-// 8-bit quants as signed, without their offset.
+// (c - a * b), mul_add (fused where that is fast), dot and so on; kTokens and kPlainTokens, how many tokens share one pass over the weight; kSignedBytes: dot
+// takes 8-bit quants as signed, without their offset; kDotBFloat16: it multiplies pairs of bfloat16 as they are (x too).
 #include "kernels/linear/linear_layout.h"
 
 #if defined(__clang__)
@@ -117,26 +117,34 @@ inline void plain_sum(const std::byte* w, size_t panel_bytes, int64_t k, const s
                       typename B::F (&acc)[T][kPanels * kPanelRows / B::kLanes]) {
   constexpr int kPerPanel = kPanelRows / B::kLanes, kVectors = kPanels * kPerPanel;
   constexpr int kTogether = D == DType::kBFloat16 ? 2 : 1, kElementBytes = D == DType::kFloat32 ? 4 : 2;
+  constexpr bool kDot = D == DType::kBFloat16 && B::kDotBFloat16;
   VLLM_UNROLL for (int t = 0; t < T; ++t) {
     VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::zero();
   }
   for (int64_t steps = (k + kTogether - 1) / kTogether; steps > 0; --steps) {
-    typename B::F weight[kTogether][kVectors];
+    [[maybe_unused]] typename B::F weight[kTogether][kVectors];
+    [[maybe_unused]] typename B::I weight_pairs[kVectors];
     VLLM_UNROLL for (int v = 0; v < kVectors; ++v) {
       const std::byte* place = w + static_cast<size_t>(v / kPerPanel) * panel_bytes + v % kPerPanel * B::kLanes * kTogether * kElementBytes;
       if constexpr (D == DType::kFloat32) weight[0][v] = B::load_float(place);
       if constexpr (D == DType::kFloat16) weight[0][v] = B::load_half(place);
-      if constexpr (D == DType::kBFloat16) B::load_bfloat16_pairs(place, weight[0][v], weight[1][v]);
+      if constexpr (D == DType::kBFloat16 && !kDot) B::load_bfloat16_pairs(place, weight[0][v], weight[1][v]);
+      if constexpr (kDot) weight_pairs[v] = B::load(place);
     }
     const std::byte* x_token = x;
     VLLM_UNROLL for (int t = 0; t < T; ++t, x_token += x_stride) {
-      VLLM_UNROLL for (int i = 0; i < kTogether; ++i) {
-        const auto value = B::bcast(reinterpret_cast<const float*>(x_token) + i);
-        VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::fma(value, weight[i][v], acc[t][v]);
+      if constexpr (kDot) {
+        const auto pair = B::bcast(reinterpret_cast<const int32_t*>(x_token));
+        VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::dot_bfloat16(weight_pairs[v], pair, acc[t][v]);
+      } else {
+        VLLM_UNROLL for (int i = 0; i < kTogether; ++i) {
+          const auto value = B::bcast(reinterpret_cast<const float*>(x_token) + i);
+          VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::mul_add(value, weight[i][v], acc[t][v]);
+        }
       }
     }
     w += kPanelRows * kTogether * kElementBytes;
-    x += kTogether * sizeof(float);
+    x += kDot ? sizeof(int32_t) : kTogether * sizeof(float);
   }
 }
 
@@ -259,19 +267,20 @@ void quantize(const float* x, int64_t k, QuantizedBlock* out) {
 }
 
 // To nearest even; a NaN stays one. Integer steps that any compiler turns into the vectors of the file's ISA.
+static inline uint16_t bfloat16_bits(float x) {
+  uint32_t u;
+  __builtin_memcpy(&u, &x, sizeof u);
+  const uint32_t rounded = u + 0x7fffu + ((u >> 16) & 1u);
+  return static_cast<uint16_t>(((u & 0x7fffffffu) > 0x7f800000u ? (u | 0x400000u) : rounded) >> 16);
+}
+
 template <class B>
 void round_to_bfloat16(const float* x, int64_t k, float* out) {
   for (int64_t i = 0; i < k; ++i) {
-    uint32_t u;
-    __builtin_memcpy(&u, x + i, sizeof u);
-    const uint32_t rounded = u + 0x7fffu + ((u >> 16) & 1u);
-    u = ((u & 0x7fffffffu) > 0x7f800000u ? (u | 0x400000u) : rounded) & 0xffff0000u;
+    const uint32_t u = static_cast<uint32_t>(bfloat16_bits(x[i])) << 16;
     __builtin_memcpy(out + i, &u, sizeof u);
   }
   if (k % 2 != 0) out[k] = 0.0f;
 }
-
-template <class B>
-inline constexpr Kernels kKernelsOf = {tile_of_any_type<B>, quantize<B>, round_to_bfloat16<B>};
 
 }  // namespace vllm::linear

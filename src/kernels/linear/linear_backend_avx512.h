@@ -1,0 +1,78 @@
+#pragma once
+// The vectors of AVX-512 with VNNI: one is a panel, 16 rows. In an unnamed namespace: see linear_tile.h.
+#include <immintrin.h>
+
+#include "kernels/linear/linear_tile.h"
+
+namespace vllm::linear {
+namespace {
+
+struct Avx512 {
+  using F = __m512;
+  using I = __m512i;
+  static constexpr int kLanes = 16, kTokens = 16, kPlainTokens = 8;
+  static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
+
+  static F zero() { return _mm512_setzero_ps(); }
+  static F load_float(const void* p) { return _mm512_loadu_ps(p); }
+  static F load_half(const void* p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p))); }
+  static F load_int8(const void* p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+  }
+  static void load_bfloat16_pairs(const void* p, F& even, F& odd) {
+    const I pairs = _mm512_loadu_si512(p);
+    even = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+    odd = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+  }
+  static F bcast(const float* p) { return _mm512_set1_ps(*p); }
+  static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
+  static F add(F a, F b) { return _mm512_add_ps(a, b); }
+  static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  static F mul_add(F a, F b, F c) { return fma(a, b, c); }
+  static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
+  static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+  static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
+
+  static I zero_int() { return _mm512_setzero_si512(); }
+  static I load(const void* p) { return _mm512_loadu_si512(p); }
+  static I load_bytes8(const void* p) { return load(p); }
+  static I bcast(const int32_t* p) { return _mm512_set1_epi32(*p); }
+  static I set_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
+  static I bit_and(I a, I b) { return _mm512_and_si512(a, b); }
+  static I or_and(I a, I b, I mask) { return _mm512_ternarylogic_epi32(a, b, mask, 0xf8); }  // a | (b & mask)
+  static I sub_int(I a, I b) { return _mm512_sub_epi32(a, b); }
+  template <int kLeft>
+  static I shift_int(I a) { return _mm512_slli_epi32(a, kLeft); }
+  template <int kLeft>
+  static I shift(I a) {
+    if constexpr (kLeft > 0) return _mm512_slli_epi16(a, kLeft);
+    return _mm512_srli_epi16(a, kLeft > 0 ? 0 : -kLeft);
+  }
+  // start + sum over kCount vectors of 4 unsigned bytes times the 4 signed bytes of x
+  template <int kBits, int kCount>
+  static I dot(I start, const I* q, const int8_t* x) {
+    VLLM_UNROLL for (int j = 0; j < kCount; ++j) {
+      int32_t four;
+      __builtin_memcpy(&four, x + 4 * j, 4);
+      start = _mm512_dpbusd_epi32(start, q[j], _mm512_set1_epi32(four));
+    }
+    return start;
+  }
+
+  static uint32_t largest_bits(const float* x) {
+    const I magnitude = _mm512_set1_epi32(0x7fffffff);
+    return static_cast<uint32_t>(_mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_and_si512(load(x), magnitude), _mm512_and_si512(load(x + 16), magnitude))));
+  }
+  static void quantize_block(const float* x, float reciprocal, QuantizedBlock& out) {
+    const F factor = _mm512_set1_ps(reciprocal);
+    I low = _mm512_cvtps_epi32(mul(load_float(x), factor)), high = _mm512_cvtps_epi32(mul(load_float(x + 16), factor));
+    if (reciprocal == 0.0f) low = high = zero_int();  // infinity times zero is no number
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.q), _mm512_cvtepi32_epi8(low));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.q + 16), _mm512_cvtepi32_epi8(high));
+    out.neg_sum_low = -_mm512_reduce_add_epi32(low);
+    out.neg_sum = out.neg_sum_low - _mm512_reduce_add_epi32(high);
+  }
+};
+
+}  // namespace
+}  // namespace vllm::linear
