@@ -20,10 +20,11 @@ struct EngineStats {
   uint64_t num_preemptions = 0;
   uint64_t num_steps = 0;
   uint64_t num_prompt_tokens = 0, num_generation_tokens = 0;  // prompt tokens count when their prefill ends
-  std::vector<int> iteration_tokens;  // tokens of each step since the last snapshot (bounded)
+  std::vector<int> iteration_tokens;  // tokens of each step since the last snapshot (bounded): for one reader
 };
 
-/// Receives outputs on the engine thread: must return at once and never block.
+/// Receives outputs on the engine thread: must return at once, never block and never call shutdown; submit and abort
+/// are fine.
 using OutputSink = std::function<void(std::vector<EngineOutput>&&)>;
 
 class Engine {
@@ -39,9 +40,10 @@ class Engine {
   /// False after a fatal error of a worker: every open sequence was answered with kError.
   virtual bool healthy() const = 0;
   virtual std::string death_reason() const = 0;
-  /// Drop all unused cached blocks (tests, /reset_prefix_cache).
+  /// Forget all cached blocks (tests, /reset_prefix_cache): no sequence submitted after this call is served by them.
   virtual void reset_prefix_cache() = 0;
-  /// No more submits; waits until every sequence has ended or `deadline_s` passed, then aborts the rest and joins the threads.
+  /// No more submits; waits until every sequence has ended or `deadline_s` passed, then aborts the rest and joins the
+  /// threads.
   virtual void shutdown(double deadline_s) = 0;
 };
 
@@ -56,7 +58,7 @@ struct EngineConfig {
   enum class Policy { kFcfs, kPriority } policy = Policy::kFcfs;
   int64_t long_prefill_token_threshold = 0;  // 0 = off: cap of one sequence's prefill chunk
   int max_num_queued_reqs = 0;               // 0 = no limit
-  int num_speculative_tokens = 0;            // drafts the device may add to a decode: it then yields 1..n+1 tokens a step
+  int num_speculative_tokens = 0;  // drafts the device may add to a decode: it then yields 1..n+1 tokens a step
 };
 
 }  // namespace vllm::engine

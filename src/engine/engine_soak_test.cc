@@ -1,5 +1,6 @@
 // The whole engine over executors that answer late and accept drafts at random, alone and as two ranks behind sockets:
-// every sequence gets the toy model's tokens and exactly one end, whatever is aborted, and every page is free at the end.
+// every sequence gets the toy model's tokens and exactly one end, whatever is aborted, and every page is free at the
+// end.
 #include <gtest/gtest.h>
 
 #include <future>
@@ -24,7 +25,7 @@ struct Case {
 
 class EngineSoak : public ::testing::TestWithParam<Case> {};
 
-TEST_P(EngineSoak, TokensAreTheToyModelsAndEveryPageIsFreeAtTheEnd) {
+TEST_P(EngineSoak, TokensAreTheToyModelsAndEveryPageIsFreeAtTheEnd) {  // INV-1 INV-2 INV-4
   const Case& c = GetParam();
 #ifdef VLLM_SANITIZED
   constexpr uint64_t kRuns = 2;
@@ -39,22 +40,32 @@ TEST_P(EngineSoak, TokensAreTheToyModelsAndEveryPageIsFreeAtTheEnd) {
     config.policy = seed % 3 ? EngineConfig::Policy::kPriority : EngineConfig::Policy::kFcfs;
     config.num_speculative_tokens = c.drafts;
     const std::vector<int64_t> windows = seed % 2 ? std::vector<int64_t>{0} : std::vector<int64_t>{0, 9};
-    const testing::FakeDeviceOptions device{.num_blocks = config.num_blocks, .block_size = 4, .sliding_windows = windows,
-                                            .max_num_seqs = 5, .max_tokens_per_step = 20, .vocab = testing::Oracle::kVocab,
-                                            .phases = c.phases, .seed = seed};
+    const testing::FakeDeviceOptions device{.num_blocks = config.num_blocks,
+                                            .block_size = 4,
+                                            .sliding_windows = windows,
+                                            .max_num_seqs = 5,
+                                            .max_tokens_per_step = 20,
+                                            .vocab = testing::Oracle::kVocab,
+                                            .phases = c.phases,
+                                            .seed = seed};
     testing::StepFunction function;
-    if (c.ranks) function = testing::make_rank_pair(device);
-    else function = [d = std::make_shared<testing::FakeDevice>(device)](const StepInput& i, const SampleInput& s) { return d->run(i, s); };
+    if (c.ranks)
+      function = testing::make_rank_pair(device);
+    else
+      function = [d = std::make_shared<testing::FakeDevice>(device)](const StepInput& i, const SampleInput& s) {
+        return d->run(i, s);
+      };
 
     std::mutex mutex;  // guards the oracle
     testing::Oracle oracle(seed);
-    auto engine = make_engine(config, windows,
-                              std::make_unique<testing::FakeExecutor>(
-                                  function, testing::FakeExecutorOptions{.phases = c.phases, .max_delay_us = c.max_delay_us, .seed = seed}),
-                              [&](std::vector<EngineOutput>&& outputs) {
-                                std::lock_guard lock(mutex);
-                                for (const EngineOutput& o : outputs) oracle.take(o);
-                              });
+    auto engine = make_engine(
+        config, windows,
+        std::make_unique<testing::FakeExecutor>(
+            function, testing::FakeExecutorOptions{.phases = c.phases, .max_delay_us = c.max_delay_us, .seed = seed}),
+        [&](std::vector<EngineOutput>&& outputs) {
+          std::lock_guard lock(mutex);
+          for (const EngineOutput& o : outputs) oracle.take(o);
+        });
     for (RequestId id = 1; id <= 150; ++id) {
       EngineRequest r;
       {
@@ -88,8 +99,10 @@ TEST_P(EngineSoak, TokensAreTheToyModelsAndEveryPageIsFreeAtTheEnd) {
 
 INSTANTIATE_TEST_SUITE_P(Executors, EngineSoak,
                          ::testing::Values(Case{"sync", 1, false, 0, 0}, Case{"late", 1, false, 3, 300},
-                                           Case{"two_in_flight", 2, false, 0, 300}, Case{"two_in_flight_drafts", 2, false, 4, 100},
-                                           Case{"three_in_flight_drafts", 3, false, 2, 0}, Case{"two_ranks", 1, true, 0, 0},
+                                           Case{"two_in_flight", 2, false, 0, 300},
+                                           Case{"two_in_flight_drafts", 2, false, 4, 100},
+                                           Case{"three_in_flight_drafts", 3, false, 2, 0},
+                                           Case{"two_ranks", 1, true, 0, 0},
                                            Case{"two_ranks_two_in_flight_drafts", 2, true, 3, 100}),
                          [](const auto& info) { return std::string(info.param.name); });
 

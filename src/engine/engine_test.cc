@@ -1,12 +1,15 @@
 // The engine's promises to its callers: one end per sequence, bounded queue, idleness, death, shutdown.
 #include <gtest/gtest.h>
-
 #include <sys/resource.h>
 
 #include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <limits>
 #include <map>
 #include <mutex>
+#include <regex>
+#include <set>
 
 #include "engine/make_engine.h"
 #include "engine/testing/fake_device.h"
@@ -73,15 +76,18 @@ class Gate {
 };
 
 EngineConfig small_config() {
-  return {.max_num_seqs = 2, .max_num_batched_tokens = 16, .max_model_len = 100000, .block_size = 4, .num_blocks = 30000};
+  return {
+      .max_num_seqs = 2, .max_num_batched_tokens = 16, .max_model_len = 100000, .block_size = 4, .num_blocks = 30000};
 }
 testing::StepFunction device(const EngineConfig& c) {
-  auto d = std::make_shared<FakeDevice>(testing::FakeDeviceOptions{.num_blocks = c.num_blocks, .block_size = c.block_size});
+  auto d =
+      std::make_shared<FakeDevice>(testing::FakeDeviceOptions{.num_blocks = c.num_blocks, .block_size = c.block_size});
   return [d](const StepInput& i, const SampleInput& s) { return d->run(i, s); };
 }
 std::unique_ptr<Engine> make(const EngineConfig& c, testing::StepFunction f, OutputSink sink, int delay_us = 0) {
-  return make_engine(c, {0}, std::make_unique<FakeExecutor>(std::move(f), testing::FakeExecutorOptions{.max_delay_us = delay_us}),
-                     std::move(sink));
+  return make_engine(
+      c, {0}, std::make_unique<FakeExecutor>(std::move(f), testing::FakeExecutorOptions{.max_delay_us = delay_us}),
+      std::move(sink));
 }
 EngineRequest request(RequestId id, int max_tokens = 4) {
   EngineRequest r;
@@ -112,7 +118,8 @@ TEST(Engine, RefusesWhatCanNeverRunAndUsedIds) {
   Inbox inbox;
   Gate gate;
   auto inner = device(small_config());
-  auto engine = make(small_config(), [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
+  auto engine =
+      make(small_config(), [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
   EngineRequest empty = request(1);
   empty.prompt_token_ids.clear();
   EXPECT_EQ(engine->submit(empty).error().code, ErrorCode::kInvalidArgument);
@@ -152,7 +159,7 @@ TEST(Engine, QueueIsBounded) {
   inbox.wait_end(99);
 }
 
-TEST(Engine, AbortEndsOnceWhateverItsState) {
+TEST(Engine, AbortEndsOnceWhateverItsState) {  // INV-2 INV-4
   Inbox inbox;
   auto engine = make(small_config(), device(small_config()), inbox.sink(), 200);
   for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(engine->submit(request(id, 50000)));  // the third waits
@@ -166,7 +173,7 @@ TEST(Engine, AbortEndsOnceWhateverItsState) {
   EXPECT_EQ(engine->stats().num_free_blocks, engine->stats().num_blocks);
 }
 
-TEST(Engine, IdleCostsNoCpu) {
+TEST(Engine, IdleCostsNoCpu) {  // INV-9
   Inbox inbox;
   auto engine = make(small_config(), device(small_config()), inbox.sink());
   ASSERT_TRUE(engine->submit(request(1)));
@@ -182,13 +189,16 @@ TEST(Engine, IdleCostsNoCpu) {
   EXPECT_LT(cpu_us() - before, 40000);  // a loop that polls would take all of the 400 ms
 }
 
-TEST(Engine, DeathOfTheWorkerAnswersEverybody) {
+TEST(Engine, DeathOfTheWorkerAnswersEverybody) {  // INV-2 INV-11
   Inbox inbox;
   auto inner = device(small_config());
-  auto engine = make(small_config(), [&](const StepInput& i, const SampleInput& s) {
-    if (i.step == 3) return StepResult{.step = 3, .slots = {}, .error = "device lost"};
-    return inner(i, s);
-  }, inbox.sink());
+  auto engine = make(
+      small_config(),
+      [&](const StepInput& i, const SampleInput& s) {
+        if (i.step == 3) return StepResult{.step = 3, .slots = {}, .error = "device lost"};
+        return inner(i, s);
+      },
+      inbox.sink());
   int accepted = 0;
   for (RequestId id = 1; id <= 5; ++id) accepted += engine->submit(request(id, 50000)).has_value();
   ASSERT_GE(accepted, 1);
@@ -204,23 +214,27 @@ TEST(Engine, DeathOfTheWorkerAnswersEverybody) {
   engine->shutdown(1);
 }
 
-TEST(Engine, LyingWorkerIsADeadWorker) {
+TEST(Engine, LyingWorkerIsADeadWorker) {  // INV-11
   Inbox inbox;
-  auto engine = make(small_config(), [](const StepInput& i, const SampleInput&) { return StepResult{.step = i.step, .slots = {}, .error = {}}; },
-                     inbox.sink());
+  auto engine = make(
+      small_config(),
+      [](const StepInput& i, const SampleInput&) { return StepResult{.step = i.step, .slots = {}, .error = {}}; },
+      inbox.sink());
   ASSERT_TRUE(engine->submit(request(1)));
   EXPECT_EQ(inbox.wait_end(1).finish_reason, FinishReason::kError);
   EXPECT_FALSE(engine->healthy());
 }
 
 // An exception (here: of the executor, and of the sink) ends the engine, not the process.
-TEST(Engine, ExceptionsDoNotLeaveTheThread) {
+TEST(Engine, ExceptionsDoNotLeaveTheThread) {  // INV-11
   struct Throwing : FakeExecutor {
     using FakeExecutor::FakeExecutor;
     void forward(StepInput) override { throw std::runtime_error("no memory on the device"); }
   };
   Inbox inbox;
-  auto engine = make_engine(small_config(), {0}, std::make_unique<Throwing>(device(small_config()), testing::FakeExecutorOptions{}), inbox.sink());
+  auto engine =
+      make_engine(small_config(), {0},
+                  std::make_unique<Throwing>(device(small_config()), testing::FakeExecutorOptions{}), inbox.sink());
   ASSERT_TRUE(engine->submit(request(1)));
   EXPECT_EQ(inbox.wait_end(1).error, "the engine is dead: no memory on the device");
 
@@ -241,12 +255,13 @@ TEST(Engine, ShutdownLetsRunningSequencesFinish) {
   EXPECT_TRUE(engine->healthy());
 }
 
-TEST(Engine, ShutdownAbortsAtItsDeadlineEvenIfAStepHangs) {
+TEST(Engine, ShutdownAbortsAtItsDeadlineEvenIfAStepHangs) {  // INV-2
   for (double deadline_s : {0.0, 0.1, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
     Inbox inbox;
     Gate gate;
     auto inner = device(small_config());
-    auto engine = make(small_config(), [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
+    auto engine =
+        make(small_config(), [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
     for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(engine->submit(request(id)));
     const auto start = std::chrono::steady_clock::now();
     engine->shutdown(deadline_s);
@@ -268,6 +283,41 @@ TEST(Engine, SecondShutdownShortensTheFirst) {
   engine->shutdown(0);
   patient.join();
   EXPECT_EQ(inbox.wait_end(1).finish_reason, FinishReason::kAbort);
+}
+
+// As the output processor does at a stop string, and a client that asks again from its callback.
+TEST(Engine, SinkMayAbortAndSubmit) {
+  Inbox inbox;
+  Engine* handle = nullptr;
+  OutputSink collect = inbox.sink();
+  auto engine = make(small_config(), device(small_config()), [&](std::vector<EngineOutput>&& outputs) {
+    for (const EngineOutput& o : outputs) {
+      if (o.id == 1 && !o.finish_reason) handle->abort(1);
+      if (o.id == 1 && o.finish_reason) {
+        EXPECT_TRUE(handle->submit(request(2)));
+      }
+    }
+    collect(std::move(outputs));
+  });
+  handle = engine.get();
+  ASSERT_TRUE(engine->submit(request(1, 90000)));
+  EXPECT_EQ(inbox.wait_end(1).finish_reason, FinishReason::kAbort);
+  EXPECT_EQ(inbox.wait_end(2).finish_reason, FinishReason::kLength);
+}
+
+// The README lists the invariants; a test must name each, and no test one that is not listed.
+TEST(EngineContract, EveryInvariantIsNamedByATest) {
+  const auto names_in = [](const std::filesystem::path& path) {
+    std::ifstream in(path);
+    const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    const std::regex pattern("INV-[0-9]+");
+    return std::set<std::string>(std::sregex_token_iterator(text.begin(), text.end(), pattern), {});
+  };
+  std::set<std::string> named;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator("src/engine"))
+    if (entry.path().string().ends_with("_test.cc")) named.merge(names_in(entry.path()));
+  EXPECT_GE(named.size(), 10u);
+  EXPECT_EQ(named, names_in("src/engine/README.md"));
 }
 
 TEST(Engine, ResetPrefixCacheForgets) {

@@ -12,12 +12,14 @@ namespace {
 constexpr size_t kMaxOpenSequences = 65536;   // whatever --max-num-queued-reqs says
 constexpr size_t kMaxIterationTokens = 4096;  // steps remembered for a snapshot that nobody takes
 
-double steady_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double steady_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 }  // namespace
 
-EngineThread::EngineThread(const EngineConfig& config, std::vector<int64_t> sliding_windows, std::unique_ptr<Executor> executor,
-                           OutputSink sink)
+EngineThread::EngineThread(const EngineConfig& config, std::vector<int64_t> sliding_windows,
+                           std::unique_ptr<Executor> executor, OutputSink sink)
     : config_(config),
       sink_(std::move(sink)),
       blocks_({.num_blocks = config.num_blocks,
@@ -100,8 +102,9 @@ void EngineThread::shutdown(double deadline_s) {
   const double wait_s = deadline_s > 0 ? std::min(deadline_s, kLongest) : 0;  // NaN counts as 0
   {
     std::lock_guard lock(mutex_);
-    const Time deadline = std::chrono::steady_clock::now() +
-                          std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(wait_s));
+    const Time deadline =
+        std::chrono::steady_clock::now() +
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(wait_s));
     deadline_ = std::min(deadline_, deadline);
     if (phase_ == Phase::kServing) phase_ = Phase::kStopping;
     inbox_.stop = true;
@@ -140,8 +143,10 @@ void EngineThread::loop() {
 EngineThread::Inbox EngineThread::wait(bool& expired) {
   std::unique_lock lock(mutex_);
   while (inbox_.empty() && !expired) {
-    if (phase_ == Phase::kServing) wake_.wait(lock);
-    else expired = wake_.wait_until(lock, deadline_) == std::cv_status::timeout;
+    if (phase_ == Phase::kServing)
+      wake_.wait(lock);
+    else
+      expired = wake_.wait_until(lock, deadline_) == std::cv_status::timeout;
   }
   expired |= phase_ == Phase::kStopping && std::chrono::steady_clock::now() >= deadline_;
   stats_.num_waiting += static_cast<int>(inbox_.submits.size());  // until publish() counts anew

@@ -65,9 +65,9 @@ class EngineThread final : public Engine {
   Inbox inbox_;
   std::unordered_set<RequestId> open_;  // submitted, last output not yet handed to the sink
   Phase phase_ = Phase::kServing;
-  Time deadline_ = Time::max();         // of kStopping
+  Time deadline_ = Time::max();  // of kStopping
   std::string death_reason_;
-  mutable EngineStats stats_;           // stats() takes iteration_tokens away
+  mutable EngineStats stats_;  // stats() takes iteration_tokens away
 
   std::unique_ptr<Executor> executor_;  // its wakeup uses the members above, so it goes before them
   std::mutex join_mutex_;               // guards thread_ against two shutdowns at once

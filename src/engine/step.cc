@@ -11,7 +11,9 @@ template <typename T, typename V>
 concept Is = std::same_as<std::remove_const_t<T>, V>;
 
 template <typename Io, Is<TokenLogprob> T>
-void fields(Io& io, T& v) { io(v.token, v.logprob, v.rank); }
+void fields(Io& io, T& v) {
+  io(v.token, v.logprob, v.rank);
+}
 
 template <typename Io, Is<SamplingParams> T>
 void fields(Io& io, T& v) {
@@ -20,25 +22,43 @@ void fields(Io& io, T& v) {
      v.bad_words, v.logprobs, v.prompt_logprobs, v.logprob_token_ids);
 }
 template <typename Io, Is<SlotStart> T>
-void fields(Io& io, T& v) { io(v.slot, v.token_ids, v.num_prompt_tokens, v.num_computed_tokens, v.sampling); }
+void fields(Io& io, T& v) {
+  io(v.slot, v.token_ids, v.num_prompt_tokens, v.num_computed_tokens, v.sampling);
+}
 template <typename Io, Is<BlockDelta> T>
-void fields(Io& io, T& v) { io(v.slot, v.group, v.first_index, v.block_ids); }
+void fields(Io& io, T& v) {
+  io(v.slot, v.group, v.first_index, v.block_ids);
+}
 template <typename Io, Is<SlotWork> T>
-void fields(Io& io, T& v) { io(v.slot, v.num_tokens, v.samples, v.prompt_logprobs); }
+void fields(Io& io, T& v) {
+  io(v.slot, v.num_tokens, v.samples, v.prompt_logprobs);
+}
 template <typename Io, Is<StepInput> T>
-void fields(Io& io, T& v) { io(v.step, v.graph_key, v.ended, v.starts, v.block_deltas, v.work); }
+void fields(Io& io, T& v) {
+  io(v.step, v.graph_key, v.ended, v.starts, v.block_deltas, v.work);
+}
 template <typename Io, Is<GrammarMask> T>
-void fields(Io& io, T& v) { io(v.slot, v.position, v.bits); }
+void fields(Io& io, T& v) {
+  io(v.slot, v.position, v.bits);
+}
 template <typename Io, Is<SampleInput> T>
-void fields(Io& io, T& v) { io(v.step, v.masks); }
+void fields(Io& io, T& v) {
+  io(v.step, v.masks);
+}
 template <typename Io, Is<SlotResult> T>
-void fields(Io& io, T& v) { io(v.slot, v.token_ids, v.logprobs, v.prompt_logprobs); }
+void fields(Io& io, T& v) {
+  io(v.slot, v.token_ids, v.logprobs, v.prompt_logprobs);
+}
 template <typename Io, Is<StepResult> T>
-void fields(Io& io, T& v) { io(v.step, v.slots, v.error); }
+void fields(Io& io, T& v) {
+  io(v.step, v.slots, v.error);
+}
 
 struct Fields {
   template <typename Io, typename T>
-  void operator()(Io& io, T& value) const { fields(io, value); }
+  void operator()(Io& io, T& value) const {
+    fields(io, value);
+  }
 };
 
 enum Kind : uint16_t { kInput = 1, kSample = 2, kResult = 3 };
@@ -60,7 +80,8 @@ Result<T> decode_as(Kind kind, const char* name, std::string_view bytes) {
     return invalid_argument("{}: byte form version {}, this build reads {}", name, version, kStepVersion);
   if (reader.ok() && found != kind) return invalid_argument("{}: bytes hold another kind of value ({})", name, found);
   if (reader.ok()) reader(value);
-  if (!reader.ok()) return invalid_argument("{}: {} at byte {} of {}", name, reader.problem, reader.position, bytes.size());
+  if (!reader.ok())
+    return invalid_argument("{}: {} at byte {} of {}", name, reader.problem, reader.position, bytes.size());
   if (reader.position != bytes.size())
     return invalid_argument("{}: {} bytes too many", name, bytes.size() - reader.position);
   return value;

@@ -3,8 +3,8 @@
 // pointers, so that a worker may be a thread, another process or another machine.
 //
 // A step is two launches: forward(StepInput) goes out at once, sample(SampleInput) when its grammar masks exist.
-// The device owns num_computed_tokens, the last token and the token history of every slot; the scheduler sends slot ids,
-// upper bounds and block-table deltas only, so a step can be planned before the one in front of it has come back.
+// The device owns num_computed_tokens, the last token and the token history of every slot; the scheduler sends slot
+// ids, upper bounds and block-table deltas only, so a step can be planned before the one in front of it has come back.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,9 +22,9 @@ using SlotId = int32_t;  // a row of the device's sequence state; [0, max_num_se
 /// A sequence enters a slot: the worker copies its tokens and sampling parameters.
 struct SlotStart {
   SlotId slot = 0;
-  std::vector<TokenId> token_ids;  // prompt, and on resumption after preemption the tokens generated so far
-  int64_t num_prompt_tokens = 0;   // the first of token_ids that are the client's prompt: penalties tell them apart
-  int64_t num_computed_tokens = 0; // served by the prefix cache
+  std::vector<TokenId> token_ids;   // prompt, and on resumption after preemption the tokens generated so far
+  int64_t num_prompt_tokens = 0;    // the first of token_ids that are the client's prompt: penalties tell them apart
+  int64_t num_computed_tokens = 0;  // served by the prefix cache
   SamplingParams sampling;
 };
 
@@ -48,11 +48,11 @@ struct SlotWork {
 
 struct StepInput {
   StepId step = 0;
-  int32_t graph_key = 0;  // padded batch size of the CUDA graph, 0 = eager; the same for all ranks
+  int32_t graph_key = 0;          // padded batch size of the CUDA graph, 0 = eager; the same for all ranks
   std::vector<SlotId> ended;      // slots whose sequence left; applied first
   std::vector<SlotStart> starts;  // then these
   std::vector<BlockDelta> block_deltas;
-  std::vector<SlotWork> work;     // decodes first; batch order
+  std::vector<SlotWork> work;  // decodes first; batch order
 };
 
 /// Masks are keyed by (slot, position), never by batch order.
@@ -69,9 +69,10 @@ struct SampleInput {
 
 struct SlotResult {
   SlotId slot = 0;
-  std::vector<TokenId> token_ids;           // sampled: one, several with speculation, none in the middle of a prefill
-  std::vector<PositionLogprobs> logprobs;   // one per token, if asked for
-  std::vector<PositionLogprobs> prompt_logprobs;  // of this chunk's rows that predict a prompt token: row p gives token p + 1
+  std::vector<TokenId> token_ids;          // sampled: one, several with speculation, none in the middle of a prefill
+  std::vector<PositionLogprobs> logprobs;  // one per token, if asked for
+  std::vector<PositionLogprobs>
+      prompt_logprobs;  // of this chunk's rows that predict a prompt token: row p gives token p + 1
 };
 
 struct StepResult {
@@ -80,10 +81,10 @@ struct StepResult {
   std::string error;              // not empty: the worker is dead, and why
 };
 
-/// Byte forms: little-endian, first a version number (u16) and the kind of value (u16). decode refuses other versions and
-/// kinds, short and overlong input, and counts that the input is too short for; memory stays within a small multiple of the
-/// input. There is one byte form of a value: whatever decodes, encodes to the same bytes. Ranges (slot ids, page ids) are
-/// the reader's to check, who knows them.
+/// Byte forms: little-endian, first a version number (u16) and the kind of value (u16). decode refuses other versions
+/// and kinds, short and overlong input, and counts that the input is too short for; memory stays within a small
+/// multiple of the input. There is one byte form of a value: whatever decodes, encodes to the same bytes. Ranges (slot
+/// ids, page ids) are the reader's to check, who knows them.
 inline constexpr uint16_t kStepVersion = 1;
 std::string encode(const StepInput&);
 std::string encode(const SampleInput&);

@@ -1,6 +1,7 @@
 #pragma once
-// Writer and reader of the step values' byte form (private to step.cc). Numbers are little-endian, bool one byte of 0 or 1,
-// optional a bool and the value, string and vector a u32 count and the elements. `Fields` lists the members of structs.
+// Writer and reader of the step values' byte form (private to step.cc). Numbers are little-endian, bool one byte of 0
+// or 1, optional a bool and the value, string and vector a u32 count and the elements. `Fields` lists the members of
+// structs.
 #include <bit>
 #include <concepts>
 #include <cstdint>
@@ -26,7 +27,9 @@ struct StepWriter {
   std::string bytes;
 
   template <typename... T>
-  void operator()(const T&... values) { (put(values), ...); }
+  void operator()(const T&... values) {
+    (put(values), ...);
+  }
 
  private:
   void raw(const void* data, size_t size) { bytes.append(static_cast<const char*>(data), size); }
@@ -36,13 +39,17 @@ struct StepWriter {
   }
   template <typename T>
   void put(const T& value) {
-    if constexpr (Number<T>) raw(&value, sizeof value);
-    else Fields{}(*this, value);
+    if constexpr (Number<T>)
+      raw(&value, sizeof value);
+    else
+      Fields{}(*this, value);
   }
   void put(const bool& value) { bytes.push_back(value ? 1 : 0); }
   void put(const std::string& value) { count(value.size()), bytes += value; }
   template <typename A, typename B>
-  void put(const std::pair<A, B>& value) { put(value.first), put(value.second); }
+  void put(const std::pair<A, B>& value) {
+    put(value.first), put(value.second);
+  }
   template <typename T>
   void put(const std::optional<T>& value) {
     put(value.has_value());
@@ -51,8 +58,10 @@ struct StepWriter {
   template <typename T>
   void put(const std::vector<T>& values) {
     count(values.size());
-    if constexpr (Number<T>) raw(values.data(), values.size() * sizeof(T));
-    else for (const T& value : values) put(value);
+    if constexpr (Number<T>)
+      raw(values.data(), values.size() * sizeof(T));
+    else
+      for (const T& value : values) put(value);
   }
 };
 
@@ -64,7 +73,9 @@ struct StepReader {
 
   bool ok() const { return problem == nullptr; }
   template <typename... T>
-  void operator()(T&... values) { (get(values), ...); }
+  void operator()(T&... values) {
+    (get(values), ...);
+  }
 
  private:
   bool take(void* data, size_t size) {
@@ -84,8 +95,10 @@ struct StepReader {
   }
   template <typename T>
   void get(T& value) {
-    if constexpr (Number<T>) take(&value, sizeof value);
-    else Fields{}(*this, value);
+    if constexpr (Number<T>)
+      take(&value, sizeof value);
+    else
+      Fields{}(*this, value);
   }
   void get(bool& value) {
     uint8_t byte = 0;
@@ -98,7 +111,9 @@ struct StepReader {
     take(value.data(), value.size());
   }
   template <typename A, typename B>
-  void get(std::pair<A, B>& value) { get(value.first), get(value.second); }
+  void get(std::pair<A, B>& value) {
+    get(value.first), get(value.second);
+  }
   template <typename T>
   void get(std::optional<T>& value) {
     bool present = false;

@@ -10,7 +10,7 @@ namespace vllm::engine {
 namespace {
 
 // A value and its decoded twin are equal if they encode to the same bytes: every field takes part in them.
-TEST(StepCodec, RoundTripsEveryValue) {
+TEST(StepCodec, RoundTripsEveryValue) {  // INV-13
   for (const StepInput& v : {StepInput{}, testing::sample_step_input()}) {
     auto back = decode_step_input(encode(v));
     ASSERT_TRUE(back) << back.error().message;
@@ -77,7 +77,7 @@ TEST(StepCodec, RefusesOtherVersionsAndKinds) {
   EXPECT_EQ(refused.error().message, "SampleInput: byte form version 2, this build reads 1");
 }
 
-TEST(StepCodec, AbsurdCountsCostNoMemory) {
+TEST(StepCodec, AbsurdCountsCostNoMemory) {  // INV-13
   std::string bytes = encode(SampleInput{});
   for (size_t at : {bytes.size() - 4}) {
     std::string lie = bytes;

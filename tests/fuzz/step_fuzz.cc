@@ -1,4 +1,5 @@
-// Bytes of a step value: decode never crashes or allocates beyond the input, and what decodes encodes to the same bytes.
+// Bytes of a step value: decode never crashes or allocates beyond the input, and what decodes encodes to the same
+// bytes.
 #include "base/check.h"
 #include "engine/step.h"
 

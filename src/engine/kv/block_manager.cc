@@ -133,7 +133,8 @@ void BlockManager::commit(SequenceBlocks& blocks, std::span<const TokenId> token
       cache_.pin(blocks.tail);
       for (size_t g = 0; g < blocks.tables.size(); ++g) {
         const BlockId id = blocks.tables[g].ids[i];
-        if (id == kNullBlock || cache_.page(blocks.tail, g) != kNullBlock) continue;  // a twin was first: its page stays
+        if (id == kNullBlock || cache_.page(blocks.tail, g) != kNullBlock)
+          continue;  // a twin was first: its page stays
         cache_.set_page(blocks.tail, g, id);
         entries_[id] = {.node = blocks.tail, .group = static_cast<int>(g)};
       }

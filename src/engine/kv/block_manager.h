@@ -1,5 +1,6 @@
 #pragma once
-// Block tables of sequences over one pool: reserve for an upper bound, trim, slide, enter into the prefix cache, release.
+// Block tables of sequences over one pool: reserve for an upper bound, trim, slide, enter into the prefix cache,
+// release.
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -17,16 +18,16 @@ struct SequenceBlocks {
     size_t first_live = 0;     // entries before it are kNullBlock
     size_t num_sent = 0;       // entries that the device knows
   };
-  std::vector<Table> tables;          // [group]; empty = holds nothing
+  std::vector<Table> tables;                      // [group]; empty = holds nothing
   PrefixCache::NodeId tail = PrefixCache::kNone;  // last block entered into the cache (pinned); kNone = enters no more
-  size_t num_cached = 0;              // blocks entered, or found there
+  size_t num_cached = 0;                          // blocks entered, or found there
 };
 
 /// The longest usable prefix in the cache, and what taking it costs.
 struct PrefixHit {
   std::vector<PrefixCache::NodeId> nodes;  // one per block of the prefix
-  int64_t num_pages = 0;         // over all groups
-  int64_t num_unused_pages = 0;  // of these, the ones that count as free now and would not any more
+  int64_t num_pages = 0;                   // over all groups
+  int64_t num_unused_pages = 0;            // of these, the ones that count as free now and would not any more
 };
 
 /// Knows tokens and pages, no device and no scheduling. Engine thread only.

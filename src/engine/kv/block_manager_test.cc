@@ -15,9 +15,11 @@ Tokens iota(int n) {
   return t;
 }
 BlockManager make(std::vector<int64_t> windows, int64_t num_blocks = 33, PrefixCache::HashFn hash = siphash128) {
-  return BlockManager({.num_blocks = num_blocks, .block_size = 4, .sliding_windows = std::move(windows), .hash = std::move(hash)});
+  return BlockManager(
+      {.num_blocks = num_blocks, .block_size = 4, .sliding_windows = std::move(windows), .hash = std::move(hash)});
 }
-// Run a sequence through the manager as the scheduler does: whole prompt in one chunk, then gone. Returns the hit's blocks.
+// Run a sequence through the manager as the scheduler does: whole prompt in one chunk, then gone. Returns the hit's
+// blocks.
 size_t run(BlockManager& m, const Tokens& tokens, std::string_view salt = "") {
   SequenceBlocks b;
   PrefixHit hit = m.find_prefix(tokens, salt);
@@ -30,7 +32,7 @@ size_t run(BlockManager& m, const Tokens& tokens, std::string_view salt = "") {
   return hit.nodes.size();
 }
 
-TEST(BlockManager, LastTokenIsNeverServed) {
+TEST(BlockManager, LastTokenIsNeverServed) {  // INV-7
   BlockManager m = make({0});
   EXPECT_EQ(run(m, iota(16)), 0u);
   EXPECT_EQ(run(m, iota(16)), 3u);  // the 4th block holds the last token
@@ -39,7 +41,7 @@ TEST(BlockManager, LastTokenIsNeverServed) {
   EXPECT_EQ(run(m, iota(4)), 0u);
 }
 
-TEST(BlockManager, SaltSeparatesTenants) {
+TEST(BlockManager, SaltSeparatesTenants) {  // INV-5
   BlockManager m = make({0});
   run(m, iota(16), "a");
   EXPECT_EQ(run(m, iota(16), "b"), 0u);
@@ -70,7 +72,7 @@ TEST(BlockManager, ReserveIsAllOrNothing) {
   EXPECT_EQ(m.num_free(), 5);
 }
 
-TEST(BlockManager, WindowReleasesWhatNoQuerySees) {
+TEST(BlockManager, WindowReleasesWhatNoQuerySees) {  // INV-12
   BlockManager m = make({6});
   SequenceBlocks b;
   m.start(b, {});
@@ -92,14 +94,14 @@ TEST(BlockManager, WindowGroupNeedsOnlyTheWindowForAHit) {
   run(m, iota(32));  // blocks 0..5 slid out first, then 7 and 6 were released
   SequenceBlocks other;
   m.start(other, {});
-  ASSERT_TRUE(m.reserve(other, 4 * (24 + 6)));                // 24 pages without content, then blocks 0..5
+  ASSERT_TRUE(m.reserve(other, 4 * (24 + 6)));              // 24 pages without content, then blocks 0..5
   EXPECT_EQ(m.find_prefix(iota(33), "").nodes.size(), 8u);  // a query at 32 sees 27..32: blocks 6 and 7
   ASSERT_TRUE(m.reserve(other, 4 * (24 + 7)));
   EXPECT_EQ(m.find_prefix(iota(33), "").nodes.size(), 0u);
   m.release(other);
 }
 
-TEST(BlockManager, HitIsTheLongestThatAllGroupsServe) {
+TEST(BlockManager, HitIsTheLongestThatAllGroupsServe) {  // INV-12
   BlockManager m = make({0, 6});
   Tokens tokens = iota(32);
   SequenceBlocks b;
@@ -121,7 +123,7 @@ TEST(BlockManager, HitIsTheLongestThatAllGroupsServe) {
   m.release(hit);
 }
 
-TEST(BlockManager, CollisionsServeNothingWrong) {
+TEST(BlockManager, CollisionsServeNothingWrong) {  // INV-5
   BlockManager m = make({0}, 33, [](Hash128, std::span<const std::byte>) { return Hash128{1, 1}; });
   run(m, iota(16));
   EXPECT_EQ(m.find_prefix(Tokens{9, 9, 9, 9, 9}, "").nodes.size(), 0u);

@@ -8,8 +8,8 @@ namespace vllm::engine {
 using BlockId = int32_t;
 inline constexpr BlockId kNullBlock = 0;  // padded rows write it; in a block table it stands for "no page"
 
-/// Block ids [1, num_blocks) and a list of the unused ones, least recently used first. A page whose content is worth keeping
-/// goes to the end of the list when its last user leaves, any other to the front. Every operation is O(1).
+/// Block ids [1, num_blocks) and a list of the unused ones, least recently used first. A page whose content is worth
+/// keeping goes to the end of the list when its last user leaves, any other to the front. Every operation is O(1).
 /// Engine thread only.
 class BlockPool {
  public:

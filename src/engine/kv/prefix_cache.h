@@ -14,9 +14,9 @@
 
 namespace vllm::engine {
 
-/// One node stands for one full block of tokens after one exact history (its chain of parents). For each KV group it names
-/// the page that holds the block's KV, or none. A lookup compares tokens, extras and the parent itself: equal hashes of
-/// different histories cost a miss, never a wrong page. A node lives while it has a page, a child or a pin.
+/// One node stands for one full block of tokens after one exact history (its chain of parents). For each KV group it
+/// names the page that holds the block's KV, or none. A lookup compares tokens, extras and the parent itself: equal
+/// hashes of different histories cost a miss, never a wrong page. A node lives while it has a page, a child or a pin.
 /// Engine thread only.
 class PrefixCache {
  public:
@@ -32,10 +32,11 @@ class PrefixCache {
   };
   explicit PrefixCache(Options options);
 
-  /// The block of `tokens` [block_size] after `parent`. `extras` is whatever else decides the content (salt, adapter, media).
-  /// kNone if it is unknown, or if its hash belongs to another history.
+  /// The block of `tokens` [block_size] after `parent`. `extras` is whatever else decides the content (salt, adapter,
+  /// media). kNone if it is unknown, or if its hash belongs to another history.
   NodeId find(NodeId parent, std::span<const TokenId> tokens, std::string_view extras) const;
-  /// The same, made if it is unknown; kNone for a collision or a full tree. The result must get a page, a child or a pin.
+  /// The same, made if it is unknown; kNone for a collision or a full tree. The result must get a page, a child or a
+  /// pin.
   NodeId find_or_add(NodeId parent, std::span<const TokenId> tokens, std::string_view extras);
 
   BlockId page(NodeId node, int group) const { return pages_[index(node, group)]; }

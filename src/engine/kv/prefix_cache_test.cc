@@ -28,7 +28,7 @@ TEST(PrefixCache, FindsByWholeHistoryAndExtras) {
   EXPECT_EQ(cache.page(a, 1), kNullBlock);
 }
 
-TEST(PrefixCache, CollisionIsAMissNotAWrongPage) {
+TEST(PrefixCache, CollisionIsAMissNotAWrongPage) {  // INV-5
   PrefixCache cache = make(always_equal);
   auto a = cache.find_or_add(kRoot, Tokens{1, 2}, "");
   cache.set_page(a, 0, 5);

@@ -16,7 +16,8 @@ Result<int64_t> Scheduler::apply(StepResult result, Outputs& outputs) {
   in_flight_.pop_front();
   ++counters_.num_steps;
   int64_t num_tokens = 0;
-  for (size_t i = 0; i < step.items.size(); ++i) num_tokens += apply_item(step.items[i], std::move(result.slots[i]), outputs);
+  for (size_t i = 0; i < step.items.size(); ++i)
+    num_tokens += apply_item(step.items[i], std::move(result.slots[i]), outputs);
   return num_tokens;
 }
 
@@ -33,7 +34,8 @@ Status Scheduler::check_result(const Step& step, const StepResult& result) const
     const size_t least = item.samples, most = item.samples ? item.num_tokens - item.num_fixed + 1 : 0;
     if (row.token_ids.size() < least || row.token_ids.size() > most) return wrong("number of tokens", i);
     if (!row.logprobs.empty() && row.logprobs.size() != row.token_ids.size()) return wrong("number of logprobs", i);
-    if (row.prompt_logprobs.size() != static_cast<size_t>(item.num_prompt_logprobs)) return wrong("number of prompt logprobs", i);
+    if (row.prompt_logprobs.size() != static_cast<size_t>(item.num_prompt_logprobs))
+      return wrong("number of prompt logprobs", i);
   }
   return {};
 }
@@ -55,7 +57,8 @@ int64_t Scheduler::apply_item(const Item& item, SlotResult result, Outputs& outp
 
   sequence.num_computed += ran;
   if (sequence.wants_prompt_logprobs)
-    std::move(result.prompt_logprobs.begin(), result.prompt_logprobs.end(), std::back_inserter(sequence.prompt_logprobs));
+    std::move(result.prompt_logprobs.begin(), result.prompt_logprobs.end(),
+              std::back_inserter(sequence.prompt_logprobs));
   bool ended = false;
   if (num_sampled > 0) {
     EngineOutput output = output_of(sequence);

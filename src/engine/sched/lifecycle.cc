@@ -9,7 +9,8 @@ namespace vllm::engine {
 void Scheduler::add(EngineRequest request) {
   auto sequence = std::make_unique<Sequence>();
   sequence->id = request.id;
-  sequence->order = {.priority = config_.policy == EngineConfig::Policy::kPriority ? request.priority : 0, .serial = next_serial_++};
+  sequence->order = {.priority = config_.policy == EngineConfig::Policy::kPriority ? request.priority : 0,
+                     .serial = next_serial_++};
   sequence->sampling = std::move(request.sampling);
   sequence->cache_salt = std::move(request.cache_salt);
   sequence->tokens = std::move(request.prompt_token_ids);
@@ -49,8 +50,10 @@ void Scheduler::preempt(Sequence& sequence) {
   sequence.state = SequenceState::kPreempting;
   ++sequence.num_preemptions;
   ++counters_.num_preemptions;
-  if (sequence.pending.steps > 0) ++num_draining_;
-  else wait_again(sequence);
+  if (sequence.pending.steps > 0)
+    ++num_draining_;
+  else
+    wait_again(sequence);
 }
 
 // Back to the queue, to be computed anew from its tokens (or from what the prefix cache still has of them).

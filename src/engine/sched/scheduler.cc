@@ -7,26 +7,31 @@
 namespace vllm::engine {
 
 Scheduler::Scheduler(const EngineConfig& config, BlockManager& blocks, Clock clock)
-    : config_(config), blocks_(blocks), clock_(std::move(clock)),
+    : config_(config),
+      blocks_(blocks),
+      clock_(std::move(clock)),
       // The newest token has no KV yet, so the pool needs one page place less than the sequence has tokens.
       max_len_(std::min(config.max_model_len, blocks.capacity_tokens() > 0 ? blocks.capacity_tokens() + 1 : 0)) {
   // Every slot can decode one token in every step.
-  for (SlotId slot = std::min(config.max_num_seqs, config.max_num_batched_tokens); slot-- > 0;) free_slots_.push_back(slot);
+  for (SlotId slot = std::min(config.max_num_seqs, config.max_num_batched_tokens); slot-- > 0;)
+    free_slots_.push_back(slot);
 }
 
 Status Scheduler::check(const EngineRequest& request) const {
   const int64_t length = static_cast<int64_t>(request.prompt_token_ids.size());
   if (length == 0) return invalid_argument("the prompt has no tokens");
-  if (request.sampling.max_tokens < 1) return invalid_argument("max_tokens must be at least 1, got {}", request.sampling.max_tokens);
+  if (request.sampling.max_tokens < 1)
+    return invalid_argument("max_tokens must be at least 1, got {}", request.sampling.max_tokens);
   if (length + 1 > config_.max_model_len)
-    return invalid_argument("the prompt has {} tokens, which leaves no room for output in the context of {} tokens", length,
-                            config_.max_model_len);
+    return invalid_argument("the prompt has {} tokens, which leaves no room for output in the context of {} tokens",
+                            length, config_.max_model_len);
   if (length + 1 > max_len_)
-    return invalid_argument("the prompt has {} tokens, but the KV cache of {} blocks holds only {}", length, blocks_.num_blocks(),
-                            std::max<int64_t>(max_len_ - 1, 0));
+    return invalid_argument("the prompt has {} tokens, but the KV cache of {} blocks holds only {}", length,
+                            blocks_.num_blocks(), std::max<int64_t>(max_len_ - 1, 0));
   if (!config_.enable_chunked_prefill && length > config_.max_num_batched_tokens)
-    return invalid_argument("the prompt has {} tokens; without chunked prefill a step takes {} (--max-num-batched-tokens)", length,
-                            config_.max_num_batched_tokens);
+    return invalid_argument(
+        "the prompt has {} tokens; without chunked prefill a step takes {} (--max-num-batched-tokens)", length,
+        config_.max_num_batched_tokens);
   return {};
 }
 
@@ -53,8 +58,9 @@ void Scheduler::plan_decodes(Plan& plan) {
   for (Sequence* sequence : decodes) {
     --left;
     if (sequence->state != SequenceState::kRunning) continue;  // preempted by one before it
-    const int64_t drafts = std::clamp<int64_t>(
-        std::min(sequence->max_outputs - sequence->outputs_bound() - 1, plan.budget - 1 - left), 0, config_.num_speculative_tokens);
+    const int64_t drafts =
+        std::clamp<int64_t>(std::min(sequence->max_outputs - sequence->outputs_bound() - 1, plan.budget - 1 - left), 0,
+                            config_.num_speculative_tokens);
     if (int64_t n = make_room(plan, *sequence, 1, drafts)) emit(plan, *sequence, n, 1);
   }
 }
@@ -121,11 +127,12 @@ bool Scheduler::admit(Plan& plan, Sequence& sequence) {
   return true;
 }
 
-// Get pages for the next tokens of a running sequence, by preemption if need be. Returns how many tokens may run: all, fewer
-// (drafts are dropped first), or 0: then it has to wait, or was preempted itself.
+// Get pages for the next tokens of a running sequence, by preemption if need be. Returns how many tokens may run: all,
+// fewer (drafts are dropped first), or 0: then it has to wait, or was preempted itself.
 int64_t Scheduler::make_room(Plan& plan, Sequence& sequence, int64_t num_fixed, int64_t num_drafts) {
   for (;;) {
-    if (blocks_.reserve(sequence.blocks, sequence.computed_bound() + num_fixed + num_drafts)) return num_fixed + num_drafts;
+    if (blocks_.reserve(sequence.blocks, sequence.computed_bound() + num_fixed + num_drafts))
+      return num_fixed + num_drafts;
     if (num_drafts > 0) {
       num_drafts = 0;
       continue;
@@ -142,10 +149,11 @@ int64_t Scheduler::make_room(Plan& plan, Sequence& sequence, int64_t num_fixed, 
       preempt(*victim->second);
       continue;
     }
-    // Nobody after this one can give way. While others run it keeps what it has and waits for pages, unless somebody who goes
-    // before it is waiting; alone, it runs a smaller chunk, which a pool of this size always has room for.
+    // Nobody after this one can give way. While others run it keeps what it has and waits for pages, unless somebody
+    // who goes before it is waiting; alone, it runs a smaller chunk, which a pool of this size always has room for.
     const bool others_move = !plan.items.empty() || !in_flight_.empty();
-    const bool in_the_way = !waiting_.empty() && waiting_.begin()->first < sequence.order && sequence.pending.steps == 0;
+    const bool in_the_way =
+        !waiting_.empty() && waiting_.begin()->first < sequence.order && sequence.pending.steps == 0;
     if (others_move && !in_the_way) return 0;
     if (!others_move && running_.size() == 1 && num_fixed > 1) {
       num_fixed /= 2;
@@ -162,15 +170,18 @@ void Scheduler::emit(Plan& plan, Sequence& sequence, int64_t num_tokens, int64_t
   for (size_t group = 0; group < sequence.blocks.tables.size(); ++group) {
     SequenceBlocks::Table& table = sequence.blocks.tables[group];
     if (table.num_sent == table.ids.size()) continue;
-    plan.input.block_deltas.push_back({.slot = sequence.slot,
-                                       .group = static_cast<int32_t>(group),
-                                       .first_index = static_cast<int32_t>(table.num_sent),
-                                       .block_ids = {table.ids.begin() + static_cast<ptrdiff_t>(table.num_sent), table.ids.end()}});
+    plan.input.block_deltas.push_back(
+        {.slot = sequence.slot,
+         .group = static_cast<int32_t>(group),
+         .first_index = static_cast<int32_t>(table.num_sent),
+         .block_ids = {table.ids.begin() + static_cast<ptrdiff_t>(table.num_sent), table.ids.end()}});
     table.num_sent = table.ids.size();
   }
   // The last prompt token predicts the first output: its row is no prompt logprob.
-  const int64_t prompt_rows = sequence.wants_prompt_logprobs
-      ? std::clamp<int64_t>(sequence.num_prompt - 1 - sequence.computed_bound(), 0, num_tokens) : 0;
+  const int64_t prompt_rows =
+      sequence.wants_prompt_logprobs
+          ? std::clamp<int64_t>(sequence.num_prompt - 1 - sequence.computed_bound(), 0, num_tokens)
+          : 0;
   plan.input.work.push_back({.slot = sequence.slot,
                              .num_tokens = static_cast<int32_t>(num_tokens),
                              .samples = samples,

@@ -24,7 +24,7 @@ class Scheduler {
   struct Counters {
     uint64_t prefix_cache_queries = 0, prefix_cache_hits = 0;  // tokens
     uint64_t num_preemptions = 0;
-    uint64_t num_steps = 0;  // applied
+    uint64_t num_steps = 0;                                     // applied
     uint64_t num_prompt_tokens = 0, num_generation_tokens = 0;  // prompt tokens count with the first output token
   };
 

@@ -1,5 +1,6 @@
-// Random requests, priorities, aborts, pools and acceptance counts, any number of steps in flight: whatever the schedule,
-// each sequence gets the tokens that the toy model gives, the device finds no fault, and at the end every page is free.
+// Random requests, priorities, aborts, pools and acceptance counts, any number of steps in flight: whatever the
+// schedule, each sequence gets the tokens that the toy model gives, the device finds no fault, and at the end every
+// page is free.
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -42,12 +43,20 @@ struct Soak {
   }
 
   void run(int num_requests) {
-    BlockManager blocks({.num_blocks = config.num_blocks, .block_size = config.block_size, .sliding_windows = windows,
-                         .enable_prefix_caching = config.enable_prefix_caching, .hash = hash});
+    BlockManager blocks({.num_blocks = config.num_blocks,
+                         .block_size = config.block_size,
+                         .sliding_windows = windows,
+                         .enable_prefix_caching = config.enable_prefix_caching,
+                         .hash = hash});
     Scheduler scheduler(config, blocks, [] { return 1.0; });
-    testing::FakeDevice device({.num_blocks = config.num_blocks, .block_size = config.block_size, .sliding_windows = windows,
-                                .max_num_seqs = config.max_num_seqs, .max_tokens_per_step = config.max_num_batched_tokens,
-                                .vocab = testing::Oracle::kVocab, .phases = phases, .seed = rng()});
+    testing::FakeDevice device({.num_blocks = config.num_blocks,
+                                .block_size = config.block_size,
+                                .sliding_windows = windows,
+                                .max_num_seqs = config.max_num_seqs,
+                                .max_tokens_per_step = config.max_num_batched_tokens,
+                                .vocab = testing::Oracle::kVocab,
+                                .phases = phases,
+                                .seed = rng()});
     std::deque<StepResult> flying;
     Scheduler::Outputs outputs;
     RequestId next = 1;
@@ -86,7 +95,7 @@ struct Soak {
   }
 };
 
-TEST(SchedulerSoak, EverySequenceGetsItsTokensWhateverTheSchedule) {
+TEST(SchedulerSoak, EverySequenceGetsItsTokensWhateverTheSchedule) {  // INV-1 INV-2 INV-3 INV-4 INV-8 INV-9 INV-10
   int64_t finished = 0, cached = 0;
 #ifdef VLLM_SANITIZED
   constexpr uint64_t kRuns = 60;

@@ -26,11 +26,18 @@ struct Rig {
 
   explicit Rig(EngineConfig c, std::vector<int64_t> windows = {0}, int phases = 1)
       : config(c),
-        blocks({.num_blocks = c.num_blocks, .block_size = c.block_size, .sliding_windows = windows,
-                .enable_prefix_caching = c.enable_prefix_caching, .hash = siphash128}),
+        blocks({.num_blocks = c.num_blocks,
+                .block_size = c.block_size,
+                .sliding_windows = windows,
+                .enable_prefix_caching = c.enable_prefix_caching,
+                .hash = siphash128}),
         scheduler(c, blocks, [this] { return now; }),
-        device({.num_blocks = c.num_blocks, .block_size = c.block_size, .sliding_windows = windows,
-                .max_num_seqs = c.max_num_seqs, .max_tokens_per_step = c.max_num_batched_tokens, .phases = phases}) {}
+        device({.num_blocks = c.num_blocks,
+                .block_size = c.block_size,
+                .sliding_windows = windows,
+                .max_num_seqs = c.max_num_seqs,
+                .max_tokens_per_step = c.max_num_batched_tokens,
+                .phases = phases}) {}
 
   void add(RequestId id, int length, int max_tokens, int priority = 0, std::function<void(EngineRequest&)> edit = {}) {
     EngineRequest r;
@@ -42,15 +49,16 @@ struct Rig {
     ASSERT_TRUE(scheduler.check(r));
     scheduler.add(std::move(r));
   }
-  // Plan a step and run it on the device; its result waits in `flying`. "-1 +0 | 0:8 1:1*": slot 1 ended, slot 0 starts,
-  // slot 0 runs 8 tokens, slot 1 one token and samples. "" is no plan.
+  // Plan a step and run it on the device; its result waits in `flying`. "-1 +0 | 0:8 1:1*": slot 1 ended, slot 0
+  // starts, slot 0 runs 8 tokens, slot 1 one token and samples. "" is no plan.
   std::string plan() {
     auto input = scheduler.schedule();
     if (!input) return "";
     std::string text;
     for (SlotId slot : input->ended) text += fmt::format("-{} ", slot);
     for (const SlotStart& s : input->starts)
-      text += s.num_computed_tokens ? fmt::format("+{}@{} ", s.slot, s.num_computed_tokens) : fmt::format("+{} ", s.slot);
+      text +=
+          s.num_computed_tokens ? fmt::format("+{}@{} ", s.slot, s.num_computed_tokens) : fmt::format("+{} ", s.slot);
     if (!text.empty()) text += "| ";
     for (const SlotWork& w : input->work)
       text += fmt::format("{}:{}{}{} ", w.slot, w.num_tokens, w.samples ? "*" : "", w.prompt_logprobs ? "p" : "");
@@ -158,8 +166,8 @@ TEST(Scheduler, FcfsIgnoresPriorityAndPriorityOrders) {
   }
 }
 
-TEST(Scheduler, NewestIsPreemptedAndResumes) {
-  EngineConfig c = config(16, 8, 6);  // 5 pages of 4 tokens
+TEST(Scheduler, NewestIsPreemptedAndResumes) {  // INV-1
+  EngineConfig c = config(16, 8, 6);            // 5 pages of 4 tokens
   c.enable_prefix_caching = false;
   Rig rig(c);
   rig.add(1, 7, 6);
@@ -168,7 +176,7 @@ TEST(Scheduler, NewestIsPreemptedAndResumes) {
   EXPECT_EQ(rig.step(), "0:1* 1:1*");          // 2 takes the last page
   EXPECT_EQ(rig.step(), "-1 | 0:1*");          // 1 needs a page: 2 goes
   EXPECT_EQ(rig.scheduler.counters().num_preemptions, 1u);
-  EXPECT_EQ(rig.step(), "0:1*");               // 2 has 10 tokens, 3 pages; 2 are free
+  EXPECT_EQ(rig.step(), "0:1*");  // 2 has 10 tokens, 3 pages; 2 are free
   EXPECT_EQ(rig.step(), "0:1*");
   EXPECT_EQ(rig.step(), "0:1*");
   EXPECT_EQ(rig.last[1].finish_reason, FinishReason::kLength);
@@ -197,8 +205,8 @@ TEST(Scheduler, LowestPriorityIsTheVictim) {
   EXPECT_TRUE(rig.drain());
 }
 
-TEST(Scheduler, AloneItRunsInSmallerChunksRatherThanNever) {
-  EngineConfig c = config(64, 8, 5);  // 4 pages; window of 4 needs 2, whatever the length
+TEST(Scheduler, AloneItRunsInSmallerChunksRatherThanNever) {  // INV-10
+  EngineConfig c = config(64, 8, 5);                          // 4 pages; window of 4 needs 2, whatever the length
   Rig rig(c, {4});
   rig.add(1, 40, 3);
   while (!rig.scheduler.idle()) ASSERT_NE(rig.step(), "");
@@ -224,7 +232,8 @@ TEST(Scheduler, PrefixHitSkipsTokensAndReportsThem) {
 TEST(Scheduler, PromptLogprobsBypassTheCacheAndComeWhole) {
   Rig rig(config(4));
   rig.add(1, 8, 1);
-  while (!rig.step().empty()) {}
+  while (!rig.step().empty()) {
+  }
   rig.add(1, 10, 2, 0, [](EngineRequest& r) {
     r.sampling.prompt_logprobs = 0;
     for (int i = 0; i < 10; ++i) r.prompt_token_ids[i] = 1000 + i;
@@ -239,7 +248,7 @@ TEST(Scheduler, PromptLogprobsBypassTheCacheAndComeWhole) {
   EXPECT_TRUE(rig.last[1].prompt_logprobs.empty());
 }
 
-TEST(Scheduler, TwoStepsInFlightNeedNoResult) {
+TEST(Scheduler, TwoStepsInFlightNeedNoResult) {  // INV-8
   Rig rig(config(8), {0}, 2);
   rig.add(1, 12, 3);
   EXPECT_EQ(rig.plan(), "+0 | 0:8");
@@ -255,7 +264,35 @@ TEST(Scheduler, TwoStepsInFlightNeedNoResult) {
   EXPECT_TRUE(rig.drain());
 }
 
-TEST(Scheduler, AbortMidStepKeepsPagesUntilTheStepIsBack) {
+TEST(Scheduler, BlocksEnterTheCacheWithTheirResultNotWithTheirPlan) {  // INV-6
+  Rig rig(config(32), {0}, 2);
+  const auto same_prompt = [](EngineRequest& r) { r.prompt_token_ids.assign(10, 7); };
+  rig.add(1, 1, 3, 0, same_prompt);
+  EXPECT_EQ(rig.plan(), "+0 | 0:10*");
+  rig.add(2, 1, 1, 0, same_prompt);
+  EXPECT_EQ(rig.plan(), "+1 | 0:1* 1:10*");
+  rig.apply();
+  rig.add(3, 1, 1, 0, same_prompt);
+  EXPECT_EQ(rig.plan(), "+2@8 | 0:1* 2:2*");
+  rig.apply();
+  rig.apply();
+  EXPECT_TRUE(rig.drain());
+}
+
+TEST(Scheduler, OutputTokensAreCachedToo) {  // INV-6
+  Rig rig(config(32));
+  const std::vector<TokenId> prompt{1, 2, 3};
+  rig.add(1, 1, 9, 0, [&](EngineRequest& r) { r.prompt_token_ids = prompt; });
+  while (!rig.step().empty()) {
+  }
+  std::vector<TokenId> turn = prompt;  // the next turn of a chat: prompt, answer, and more
+  turn.insert(turn.end(), rig.tokens[1].begin(), rig.tokens[1].end());
+  turn.push_back(5);
+  rig.add(2, 1, 1, 0, [&](EngineRequest& r) { r.prompt_token_ids = turn; });
+  EXPECT_EQ(rig.step(), "-0 +0@8 | 0:5*");  // of the 12 tokens, the newest was never computed: two full blocks
+}
+
+TEST(Scheduler, AbortMidStepKeepsPagesUntilTheStepIsBack) {  // INV-3
   Rig rig(config(8), {0}, 2);
   rig.add(1, 8, 9);
   rig.add(2, 4, 1);
@@ -296,7 +333,7 @@ TEST(Scheduler, SpeculationPlansBoundsAndTrims) {
   EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), 3);  // 5 computed + at most 4: 9 tokens
 }
 
-TEST(Scheduler, SpeculationNeverOvershootsTheLimit) {
+TEST(Scheduler, SpeculationNeverOvershootsTheLimit) {  // INV-8
   EngineConfig c = config(64);
   c.num_speculative_tokens = 3;
   Rig rig(c);
@@ -323,7 +360,7 @@ TEST(Scheduler, RefusesWhatCanNeverRun) {
   EXPECT_TRUE(check(199 - 180, 1));
 }
 
-TEST(Scheduler, PoolSmallerThanTheContextEndsWithLength) {
+TEST(Scheduler, PoolSmallerThanTheContextEndsWithLength) {  // INV-10
   Rig rig(config(8, 8, 6));
   rig.add(1, 18, 100);
   EXPECT_TRUE(rig.drain());
@@ -331,7 +368,7 @@ TEST(Scheduler, PoolSmallerThanTheContextEndsWithLength) {
   EXPECT_EQ(rig.tokens[1].size(), 3u);  // 20 tokens with KV, and the newest
 }
 
-TEST(Scheduler, LyingResultsAreRefused) {
+TEST(Scheduler, LyingResultsAreRefused) {  // INV-11
   Rig rig(config(8));
   rig.add(1, 4, 9);
   rig.plan();
@@ -350,7 +387,7 @@ TEST(Scheduler, LyingResultsAreRefused) {
   EXPECT_FALSE(rig.scheduler.apply(good, rig.outputs));
 }
 
-TEST(Scheduler, StopTruncatesAcceptedDrafts) {
+TEST(Scheduler, StopTruncatesAcceptedDrafts) {  // INV-8
   EngineConfig c = config(64);
   c.num_speculative_tokens = 3;
   Rig rig(c);

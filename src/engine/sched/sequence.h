@@ -18,7 +18,8 @@ enum class SequenceState {
   kFinished,    // its last output is out; keeps slot and pages until no step in flight names it, then is gone
 };
 
-/// Lower runs first, later is preempted first. `serial` counts arrivals: it breaks ties, and is all there is under fcfs.
+/// Lower runs first, later is preempted first. `serial` counts arrivals: it breaks ties, and is all there is under
+/// fcfs.
 struct SequenceOrder {
   int priority = 0;
   uint64_t serial = 0;
@@ -27,8 +28,8 @@ struct SequenceOrder {
 
 /// What the steps in flight may do to a sequence: nobody knows how many drafts were accepted until they come back.
 struct PendingWork {
-  int steps = 0;           // that name the sequence
-  int64_t max_tokens = 0;  // they advance num_computed by at most this
+  int steps = 0;            // that name the sequence
+  int64_t max_tokens = 0;   // they advance num_computed by at most this
   int64_t max_outputs = 0;  // and sample at most this many tokens
 };
 
@@ -46,7 +47,7 @@ struct Sequence {
   PendingWork pending;
   SlotId slot = -1;
   SequenceBlocks blocks;
-  StepId last_planned = 0;   // the newest step that names it; steps count from 1
+  StepId last_planned = 0;  // the newest step that names it; steps count from 1
 
   std::vector<PositionLogprobs> prompt_logprobs;  // gathered chunk by chunk
   bool wants_prompt_logprobs = false;             // and has not got them yet

@@ -13,6 +13,7 @@ struct StopDecision {
 
 /// Judge the newest output token, the num_outputs-th. Order as in vLLM: EOS, then stop ids, then the length limit;
 /// the first two count only from min_tokens outputs on.
-std::optional<StopDecision> check_stop(const SamplingParams& sampling, TokenId token, int64_t num_outputs, int64_t max_outputs);
+std::optional<StopDecision> check_stop(const SamplingParams& sampling, TokenId token, int64_t num_outputs,
+                                       int64_t max_outputs);
 
 }  // namespace vllm::engine

@@ -15,14 +15,18 @@ uint64_t mix(uint64_t x) {  // splitmix64
   return x ^ (x >> 31);
 }
 uint64_t extend(uint64_t history, TokenId token) { return mix(history ^ mix(static_cast<uint32_t>(token) + 1)); }
-TokenId toy_next(uint64_t history, uint64_t seed, int vocab) { return static_cast<TokenId>(mix(history ^ mix(seed)) % vocab); }
+TokenId toy_next(uint64_t history, uint64_t seed, int vocab) {
+  return static_cast<TokenId>(mix(history ^ mix(seed)) % vocab);
+}
 uint64_t content(uint64_t history, size_t group) { return mix(history + group + 1); }
 
 template <typename... Args>
 void require(bool ok, fmt::format_string<Args...> format, Args&&... args) {
   if (!ok) throw std::runtime_error(fmt::format(format, std::forward<Args>(args)...));
 }
-bool contains(const std::vector<TokenId>& ids, TokenId id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); }
+bool contains(const std::vector<TokenId>& ids, TokenId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
 
 }  // namespace
 
@@ -99,8 +103,8 @@ SlotResult FakeDevice::run_slot(StepId step, const SlotWork& work) {
   const int64_t begin = slot.num_computed, known = static_cast<int64_t>(slot.tokens.size()) - begin;
   require(work.num_tokens >= 1, "slot {}: no tokens", work.slot);
   require(work.num_tokens <= known || known == 1, "slot {}: {} tokens of {}", work.slot, work.num_tokens, known);
-  require(work.samples == (work.num_tokens >= known), "slot {}: samples is {} with {} tokens of {}", work.slot, work.samples,
-          work.num_tokens, known);
+  require(work.samples == (work.num_tokens >= known), "slot {}: samples is {} with {} tokens of {}", work.slot,
+          work.samples, work.num_tokens, known);
   check_reads(slot);
   const int64_t fixed = std::min<int64_t>(work.num_tokens, known);
   for (int64_t p = begin; p < begin + fixed; ++p) {
@@ -167,8 +171,10 @@ void FakeDevice::write(SlotId id, const Slot& slot, int64_t position, uint64_t h
     for (const auto& [other_id, other] : slots_) {
       if (other_id == id) continue;
       for (size_t h = 0; h < other.tables.size(); ++h)
-        for (int64_t i = first_visible(h, other.num_computed) / options_.block_size; i * options_.block_size < other.num_computed; ++i)
-          require(other.tables[h].at(static_cast<size_t>(i)) != page, "slot {} writes page {}, which slot {} reads", id, page, other_id);
+        for (int64_t i = first_visible(h, other.num_computed) / options_.block_size;
+             i * options_.block_size < other.num_computed; ++i)
+          require(other.tables[h].at(static_cast<size_t>(i)) != page, "slot {} writes page {}, which slot {} reads", id,
+                  page, other_id);
     }
   }
 }

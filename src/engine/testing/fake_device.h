@@ -18,8 +18,8 @@ struct FakeDeviceOptions {
   int max_num_seqs = 1 << 20;
   int max_tokens_per_step = 1 << 20;
   int vocab = 1000;
-  int phases = 1;          // a sequence may run on for phases - 1 steps after its EOS or stop id
-  uint64_t seed = 1;       // of the number of drafts and how many are accepted
+  int phases = 1;     // a sequence may run on for phases - 1 steps after its EOS or stop id
+  uint64_t seed = 1;  // of the number of drafts and how many are accepted
 };
 
 /// The tokens that the toy model generates after `prompt`: the oracle.

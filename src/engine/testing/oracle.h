@@ -39,8 +39,8 @@ class Oracle {
     EngineRequest r;
     r.id = id;
     r.priority = pick(-2, 2);
-    // Prompts share beginnings: a few families, each with its own tokens. Different seeds give different outputs after one
-    // prompt, which the prefix cache must keep apart.
+    // Prompts share beginnings: a few families, each with its own tokens. Different seeds give different outputs after
+    // one prompt, which the prefix cache must keep apart.
     const int family = pick(0, 2), length = pick(1, 50);
     for (int i = 0; i < length; ++i) r.prompt_token_ids.push_back((family * 17 + i) % kVocab);
     if (pick(0, 1)) r.prompt_token_ids.back() = pick(0, kVocab - 1);
@@ -60,8 +60,10 @@ class Oracle {
     auto found = open_.find(o.id);
     ASSERT_NE(found, open_.end()) << "output for a finished sequence";
     Open& seq = found->second;
-    if (!seq.request.sampling.logprobs) EXPECT_TRUE(o.logprobs.empty());
-    else EXPECT_EQ(o.logprobs.size(), o.new_token_ids.size());
+    if (!seq.request.sampling.logprobs)
+      EXPECT_TRUE(o.logprobs.empty());
+    else
+      EXPECT_EQ(o.logprobs.size(), o.new_token_ids.size());
     if (!o.new_token_ids.empty() && seq.request.sampling.prompt_logprobs) {
       EXPECT_EQ(o.prompt_logprobs.size(), seq.got.empty() ? seq.request.prompt_token_ids.size() - 1 : 0);
       for (size_t i = 0; i < o.prompt_logprobs.size(); ++i)

@@ -7,8 +7,8 @@
 
 namespace vllm::engine::testing {
 
-/// A step function that sends the step's bytes to two rank threads over socket pairs, and takes their answers, which must be
-/// equal byte for byte. Destroying the last copy ends the threads.
+/// A step function that sends the step's bytes to two rank threads over socket pairs, and takes their answers, which
+/// must be equal byte for byte. Destroying the last copy ends the threads.
 StepFunction make_rank_pair(const FakeDeviceOptions& options);
 
 }  // namespace vllm::engine::testing

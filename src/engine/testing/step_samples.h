@@ -22,7 +22,8 @@ inline StepInput sample_step_input() {
   v.step = 0x1122334455667788u;
   v.graph_key = 64;
   v.ended = {3, 1};
-  v.starts.push_back({.slot = 1, .token_ids = {1, 2, 3}, .num_prompt_tokens = 2, .num_computed_tokens = 1, .sampling = sampling});
+  v.starts.push_back(
+      {.slot = 1, .token_ids = {1, 2, 3}, .num_prompt_tokens = 2, .num_computed_tokens = 1, .sampling = sampling});
   v.starts.push_back({.slot = 3, .token_ids = {7}, .num_prompt_tokens = 1, .num_computed_tokens = 0, .sampling = {}});
   v.block_deltas.push_back({.slot = 1, .group = 1, .first_index = 4, .block_ids = {0, 17}});
   v.work.push_back({.slot = 0, .num_tokens = 1, .samples = true, .prompt_logprobs = false});
