@@ -1,0 +1,137 @@
+#include "cli/serve_command.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <future>
+#include <thread>
+
+#include "base/env.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "cli/help.h"
+#include "cli/serve_args.h"
+#include "cli/server_options.h"
+#include "cli/signals.h"
+#include "cli/startup.h"
+#include "cli/stats_log.h"
+#include "server/server.h"
+#include "server/service_api.h"
+#include "tensor/cpu_info.h"
+
+namespace vllm::cli {
+namespace {
+
+using Ms = std::chrono::milliseconds;
+
+void set_up_log(const ServeArgs& args) {
+  LogLevel level = args.log_level == "debug"     ? LogLevel::kDebug
+                   : args.log_level == "warning" ? LogLevel::kWarning
+                   : args.log_level == "error"   ? LogLevel::kError
+                                                 : LogLevel::kInfo;
+  if (auto name = env("VLLM_LOGGING_LEVEL"); name && !args.origin.count("log-level")) {
+    level = *name == "DEBUG" ? LogLevel::kDebug : *name == "WARNING" ? LogLevel::kWarning : *name == "ERROR" ? LogLevel::kError : level;
+  }
+  init_log({.level = level, .json = args.log_format == "json", .log_file = args.log_file, .prefix = env("VLLM_LOGGING_PREFIX").value_or("")});
+}
+
+void log_settings(const ServeCommandLine& line) {
+  LOG_INFO("vLLM API server version {} (vllm.cpp, CPU engine), {}", kVersion, cpu_description());
+  for (const auto& [flag, source] : line.args.origin) LOG_INFO("--{} is set by {}", flag, source);
+  if (!line.args.origin.count("model")) LOG_INFO("No model was named: serving the default, {}", line.args.model);
+  if (line.args.trust_remote_code) LOG_INFO("--trust-remote-code: nothing of the checkpoint's Python is ever run");
+  for (const std::string& warning : line.warnings) LOG_WARNING("{}", warning);
+}
+
+// The model starts on its own thread, so that a signal ends the process at once, whatever phase it is in.
+Result<RunningModel> start_watched(const ServeArgs& args, server::Server& server, int& signal) {
+  std::atomic<bool> cancelled{false};
+  auto phase = [&server](std::string text) { server.set_phase(std::move(text)); };
+  auto future = std::async(std::launch::async, [&] { return start_model(args, phase, cancelled); });
+  while (future.wait_for(Ms(0)) != std::future_status::ready) {
+    signal = wait_signal(50);
+    if (signal == SIGHUP) reopen_log_file();
+    if (signal == SIGTERM || signal == SIGINT) {
+      LOG_INFO("Stopped by signal {} while starting", signal);
+      cancelled = true;
+      std::fflush(nullptr);
+      _exit(128 + signal);  // a load in the middle has nothing to save
+    }
+  }
+  return future.get();
+}
+
+// Until a signal or the engine's death; returns the signal, or 0.
+int serve_until_stopped(const ServeArgs& args, RunningModel& model, server::Server& server) {
+  StatsLog stats(*model.engine);
+  bool keep_alive = env_flag("VLLM_KEEP_ALIVE_ON_ENGINE_DEATH"), reported = false;
+  while (true) {
+    int signal = wait_signal(1000);
+    if (signal == SIGTERM || signal == SIGINT) return signal;
+    if (signal == SIGHUP) reopen_log_file();
+    if (!model.engine->healthy() && !reported) {
+      reported = true;
+      LOG_ERROR("Engine died: {}", model.engine->death_reason());
+      server.set_unhealthy(model.engine->death_reason());
+      if (!keep_alive) return 0;
+    }
+    if (!args.disable_log_stats) stats.tick();
+  }
+}
+
+void shut_down(const ServeArgs& args, RunningModel& model, server::Server& server, bool dead) {
+  double seconds = dead ? 2 : args.shutdown_timeout_s;
+  LOG_INFO("Shutting down{}", seconds > 0 ? fmt::format(": open requests have {} s", seconds) : "");
+  model.service->drain();
+  server.drain(Ms(static_cast<int64_t>(seconds * 1000)));
+  auto now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  model.engine->shutdown(now);           // aborts what is left: clients get finish_reason "abort"
+  server.drain(Ms(500));                 // and these last bytes reach them
+  server.stop();
+}
+
+}  // namespace
+
+int serve_command(const std::vector<std::string>& argv) {
+  auto line = read_serve_command_line(argv);
+  if (!line) {
+    std::fprintf(stderr, "vllm serve: error: %s\n", line.error().message.c_str());
+    return 2;
+  }
+  if (!line->help_topic.empty()) {
+    std::fputs(serve_help(line->help_topic).c_str(), stdout);
+    return 0;
+  }
+  const ServeArgs& args = line->args;
+  set_up_log(args);
+  log_settings(*line);
+
+  auto started = std::chrono::steady_clock::now();
+  server::Server server(server_options(args));
+  if (Status status = server.start(); !status) {
+    LOG_ERROR("{}", status.error().message);
+    return 1;
+  }
+  int signal = 0;
+  auto model = start_watched(args, server, signal);
+  if (!model) {
+    LOG_ERROR("{}", model.error().message);
+    server.stop();
+    return model.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
+  }
+  server.set_ready(server::make_api(*model->service, *model->metrics, *model->engine));
+  server.log_routes();
+  LOG_INFO("Started server process [{}] in {} ms", getpid(),
+           std::chrono::duration_cast<Ms>(std::chrono::steady_clock::now() - started).count());
+  LOG_INFO("Application startup complete.");
+
+  signal = serve_until_stopped(args, *model, server);
+  bool dead = !model->engine->healthy();
+  shut_down(args, *model, server, dead);
+  LOG_INFO("Application shutdown complete.");
+  return dead ? 1 : 0;
+}
+
+}  // namespace vllm::cli

@@ -1,0 +1,27 @@
+#pragma once
+// From ServeArgs to a running engine and service: every phase of start-up, in order, with its time in the log.
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "cli/serve_args.h"
+#include "engine/engine.h"
+#include "serve/metrics.h"
+#include "serve/service.h"
+
+namespace vllm::cli {
+
+/// What is alive while the server serves. Members are destroyed in reverse: the engine goes before the service it feeds.
+struct RunningModel {
+  std::shared_ptr<serve::Metrics> metrics;
+  std::unique_ptr<serve::Service> service;
+  std::unique_ptr<engine::Engine> engine;
+};
+
+/// Find, load and start the model. `phase` hears "downloading 43%", "loading weights 10%"; `cancelled` ends a download.
+/// Errors start with the words that people search logs for ("Model download failed", "Out of memory").
+Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase, const std::atomic<bool>& cancelled);
+
+}  // namespace vllm::cli

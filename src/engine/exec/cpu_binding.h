@@ -1,0 +1,16 @@
+#pragma once
+// Which CPUs the compute threads use: VLLM_CPU_OMP_THREADS_BIND as vLLM reads it.
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace vllm::engine {
+
+/// "0-2,5" to {0, 1, 2, 5}; "auto", "all" and "" to none (all CPUs the process may use); "nobind" likewise. Ranks are
+/// separated by "|": the first one counts here.
+Result<std::vector<int>> parse_cpu_list(std::string_view text);
+/// Bind the calling thread, and so every thread that it starts afterwards. An empty list changes nothing.
+Status bind_to_cpus(const std::vector<int>& cpus);
+
+}  // namespace vllm::engine

@@ -1,0 +1,125 @@
+#include "engine/exec/cpu_executor.h"
+
+#include <sys/mman.h>
+
+#include <mutex>
+#include <thread>
+#include <variant>
+
+#include "base/env.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "engine/exec/cpu_binding.h"
+#include "engine/exec/cpu_model_runner.h"
+#include "tensor/cpu_info.h"
+
+namespace vllm::engine {
+namespace {
+
+// Zeroed on first touch: a page nobody uses costs no memory.
+class LazyMemory {
+ public:
+  static Result<LazyMemory> allocate(size_t bytes) {
+    void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED) {
+      return error(ErrorCode::kResourceExhausted,
+                   "Out of memory: the KV cache of {:.2f} GiB cannot be reserved; set VLLM_CPU_KVCACHE_SPACE to fewer GiB or lower --max-model-len",
+                   static_cast<double>(bytes) / (1 << 30));
+    }
+    LazyMemory memory;
+    memory.data_ = static_cast<std::byte*>(data), memory.bytes_ = bytes;
+    return memory;
+  }
+  LazyMemory() = default;
+  LazyMemory(LazyMemory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  LazyMemory& operator=(LazyMemory&&) = delete;
+  ~LazyMemory() {
+    if (data_) ::munmap(data_, bytes_);
+  }
+  std::byte* data() const { return data_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+class CpuExecutor : public Executor {
+ public:
+  CpuExecutor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, LazyMemory kv, std::vector<int> cpus)
+      : kv_(std::move(kv)), launches_(8) {
+    thread_ = std::thread([this, model = std::move(model), options, cpus]() mutable { work(std::move(model), options, cpus); });
+  }
+  ~CpuExecutor() override {
+    launches_.close();
+    thread_.join();
+  }
+
+  int phases() const override { return 1; }
+  void forward(StepInput input) override { CHECK(launches_.push(std::move(input))); }
+  void sample(SampleInput input) override { CHECK(launches_.push(std::move(input))); }
+  std::vector<StepResult> take_done() override {
+    std::lock_guard lock(mutex_);
+    return std::exchange(done_, {});
+  }
+  void set_wakeup(std::function<void()> wakeup) override { wakeup_ = std::move(wakeup); }
+
+ private:
+  using Launch = std::variant<StepInput, SampleInput>;
+
+  void work(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, const std::vector<int>& cpus) {
+    if (Status bound = bind_to_cpus(cpus); !bound) LOG_WARNING("{}", bound.error().message);
+    int threads = options.num_threads > 0 ? options.num_threads : cpus.empty() ? usable_cpus() : static_cast<int>(cpus.size());
+    ThreadPool pool(threads, !has_cpu_quota());
+    CpuModelRunner runner(std::move(model), options.engine, kv_.data(), pool);
+    bool dead = false;
+    while (auto launch = launches_.pop()) {
+      if (dead) continue;
+      Result<StepResult> result = run(runner, *launch);
+      if (result && result->step == kNoResult) continue;
+      dead = !result;
+      push(result ? std::move(*result) : StepResult{.step = step_of(*launch), .error = result.error().message});
+    }
+  }
+
+  // A worker never throws out of its thread: what a library throws ends the engine with its text.
+  static Result<StepResult> run(CpuModelRunner& runner, const Launch& launch) {
+    try {
+      if (const auto* input = std::get_if<StepInput>(&launch)) {
+        RETURN_IF_ERROR(runner.forward(*input));
+        return StepResult{.step = kNoResult};
+      }
+      return runner.sample(std::get<SampleInput>(launch));
+    } catch (const std::exception& e) {
+      return error(ErrorCode::kInternal, "the CPU worker failed: {}", e.what());
+    }
+  }
+  static StepId step_of(const Launch& launch) {
+    return std::visit([](const auto& input) { return input.step; }, launch);
+  }
+  void push(StepResult result) {
+    {
+      std::lock_guard lock(mutex_);
+      done_.push_back(std::move(result));
+    }
+    if (wakeup_) wakeup_();
+  }
+
+  static constexpr StepId kNoResult = ~StepId{0};  // a forward gives no result of its own
+  LazyMemory kv_;
+  Queue<Launch> launches_;
+  std::function<void()> wakeup_;
+  std::mutex mutex_;  // guards done_
+  std::vector<StepResult> done_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options) {
+  ASSIGN_OR_RETURN(std::vector<int> cpus, parse_cpu_list(env("VLLM_CPU_OMP_THREADS_BIND").value_or("auto")));
+  size_t bytes = static_cast<size_t>(options.engine.num_blocks) * static_cast<size_t>(model->kv_spec().bytes_per_block(options.engine.block_size));
+  ASSIGN_OR_RETURN(LazyMemory kv, LazyMemory::allocate(bytes));
+  return std::unique_ptr<Executor>(std::make_unique<CpuExecutor>(std::move(model), options, std::move(kv), std::move(cpus)));
+}
+
+}  // namespace vllm::engine
