@@ -9,19 +9,6 @@
 namespace vllm {
 namespace {
 
-Status check_is_weights(const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  std::string_view start(reinterpret_cast<const char*>(file.bytes().data()), std::min<size_t>(file.bytes().size(), 64));
-  if (start.empty()) return invalid_argument("{} is empty; download it again", path.string());
-  if (is_git_lfs_pointer(start)) {
-    return invalid_argument(
-        "{} is a git-lfs pointer, not the weights themselves: run `git lfs install && git lfs pull` in that "
-        "folder, or download the model with huggingface-cli",
-        path.string());
-  }
-  return Status::ok();
-}
-
 /// Tensors by name over mapped files of either format.
 class MappedCheckpoint : public Checkpoint {
  public:
@@ -91,7 +78,7 @@ Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::filesystem::path&
   ASSIGN_OR_RETURN(WeightFiles weights, list_weight_files(path));
   auto checkpoint = std::make_unique<MappedCheckpoint>();
   for (const auto& file : weights.files) {
-    RETURN_IF_ERROR(check_is_weights(file));
+    RETURN_IF_ERROR(check_weight_file(file));
     if (weights.is_gguf) {
       RETURN_IF_ERROR(checkpoint->add_gguf(file));
     } else {

@@ -28,7 +28,8 @@ HubOptions hub_options_from_env();
 
 /// Where the model's files are: a folder holding config.json and weights, or the path of one .gguf file.
 /// `model` may be a folder, a file, "org/name", or "org/name:QUANT" / "org/name/file.gguf" for GGUF repositories.
-/// Errors start with "Model download failed" where the network or the hub said no, with the reason and what to do.
+/// Every error starts with "Model download failed" and says the reason and what to do; kCancelled if options.cancelled
+/// turned true. With a network, a cached model is brought up to date first, and used as it is if that fails.
 Result<std::filesystem::path> find_model(const std::string& model, const HubOptions& options);
 
 }  // namespace vllm

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
 #include "base/json.h"
 #include "base/mapped_file.h"
+#include "hub/shard_name.h"
 
 namespace vllm {
 namespace fs = std::filesystem;
@@ -36,23 +36,6 @@ std::string some_of(const std::vector<std::string>& names) {
   return text;
 }
 
-/// "model-00002-of-00003.gguf": the text before the number, the count, and the extension.
-struct ShardName {
-  std::string stem, extension;
-  int count = 0;
-};
-std::optional<ShardName> parse_shard_name(const std::string& name) {
-  size_t dot = name.rfind('.');
-  constexpr size_t kSuffix = sizeof("-00001-of-00003") - 1;
-  if (dot == std::string::npos || dot < kSuffix) return std::nullopt;
-  std::string suffix = name.substr(dot - kSuffix, kSuffix);
-  auto digits = [&](size_t at) {
-    return std::all_of(suffix.begin() + at, suffix.begin() + at + 5, [](char c) { return c >= '0' && c <= '9'; });
-  };
-  if (suffix[0] != '-' || suffix.compare(6, 4, "-of-") != 0 || !digits(1) || !digits(10)) return std::nullopt;
-  return ShardName{name.substr(0, dot - kSuffix), name.substr(dot), std::stoi(suffix.substr(10))};
-}
-
 Status require_all(const fs::path& folder, const std::vector<std::string>& names) {
   std::vector<std::string> missing;
   std::error_code ignored;
@@ -62,14 +45,6 @@ Status require_all(const fs::path& folder, const std::vector<std::string>& names
   if (missing.empty()) return Status::ok();
   return invalid_argument("{} lacks {} of the {} weight files: {}. Download the model again, or copy them there",
                           folder.string(), missing.size(), names.size(), some_of(missing));
-}
-
-/// All files of the set that `name` is one of.
-std::vector<std::string> whole_set(const ShardName& shard) {
-  std::vector<std::string> names;
-  for (int i = 1; i <= shard.count; ++i)
-    names.push_back(fmt::format("{}-{:05}-of-{:05}{}", shard.stem, i, shard.count, shard.extension));
-  return names;
 }
 
 Result<WeightFiles> gguf_files(const fs::path& file) {
@@ -156,6 +131,19 @@ Error no_weights(const fs::path& folder, const std::vector<std::string>& names) 
 
 bool is_git_lfs_pointer(std::string_view start_of_file) { return start_of_file.starts_with("version https://git-lfs"); }
 
+Status check_weight_file(const fs::path& path) {
+  ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  std::string_view start(reinterpret_cast<const char*>(file.bytes().data()), std::min<size_t>(file.bytes().size(), 64));
+  if (start.empty()) return invalid_argument("{} is empty; download it again", path.string());
+  if (is_git_lfs_pointer(start)) {
+    return invalid_argument(
+        "{} is a git-lfs pointer, not the weights themselves: run `git lfs install && git lfs pull` in that "
+        "folder, or download the model with huggingface-cli",
+        path.string());
+  }
+  return Status::ok();
+}
+
 bool is_plain_file_name(std::string_view name) {
   return !name.empty() && name.size() <= 255 && name != "." && name != ".." && name.find('/') == name.npos &&
          name.find('\\') == name.npos && name.find('\0') == name.npos;
@@ -188,10 +176,7 @@ Result<WeightFiles> list_weight_files(const fs::path& path) {
   if (!safetensors.empty()) return loose_safetensors(path, safetensors);
   if (!ggufs.empty()) {
     auto first = parse_shard_name(ggufs[0]);
-    auto same_set = [&](const std::string& name) {
-      auto shard = parse_shard_name(name);
-      return first && shard && shard->stem == first->stem && shard->count == first->count;
-    };
+    auto same_set = [&](const std::string& name) { return first && parse_shard_name(name) == first; };
     if (ggufs.size() > 1 && !std::all_of(ggufs.begin(), ggufs.end(), same_set)) {
       return invalid_argument("{} holds several GGUF files; name one of them: {}", path.string(), some_of(ggufs));
     }

@@ -23,6 +23,9 @@ Result<WeightFiles> list_weight_files(const std::filesystem::path& path);
 /// True for the small text file that git leaves in place of a large one when git-lfs is not set up.
 bool is_git_lfs_pointer(std::string_view start_of_file);
 
+/// Refuse an empty file and a git-lfs pointer, saying what to do.
+Status check_weight_file(const std::filesystem::path& path);
+
 /// True if `name` can be nothing but a file inside the folder it is looked up in.
 bool is_plain_file_name(std::string_view name);
 
