@@ -18,13 +18,13 @@ void Scheduler::add(EngineRequest request) {
   sequence->max_outputs = std::min<int64_t>(sequence->sampling.max_tokens, max_len_ - sequence->num_prompt);
   sequence->wants_prompt_logprobs = sequence->sampling.prompt_logprobs.has_value();
   waiting_.emplace(sequence->order, sequence.get());
-  auto [where, is_new] = sequences_.emplace(request.id, std::move(sequence));
-  CHECK(is_new);
+  CHECK(open_.emplace(request.id, sequence.get()).second);
+  sequences_.emplace(sequence->order.serial, std::move(sequence));
 }
 
 void Scheduler::abort(RequestId id, Outputs& outputs) {
-  auto found = sequences_.find(id);
-  if (found == sequences_.end() || found->second->state == SequenceState::kFinished) return;
+  auto found = open_.find(id);
+  if (found == open_.end()) return;
   EngineOutput output = output_of(*found->second);
   output.finish_reason = FinishReason::kAbort;
   outputs.push_back(std::move(output));
@@ -33,8 +33,7 @@ void Scheduler::abort(RequestId id, Outputs& outputs) {
 
 void Scheduler::end_all(FinishReason reason, const std::string& error, Outputs& outputs) {
   std::vector<Sequence*> open;
-  for (auto& [id, sequence] : sequences_)
-    if (sequence->state != SequenceState::kFinished) open.push_back(sequence.get());
+  for (auto& [id, sequence] : open_) open.push_back(sequence);
   std::sort(open.begin(), open.end(), [](Sequence* a, Sequence* b) { return a->order < b->order; });
   for (Sequence* sequence : open) {
     EngineOutput output = output_of(*sequence);
@@ -72,12 +71,13 @@ void Scheduler::end(Sequence& sequence) {
     if (sequence.pending.steps > 0) ++num_draining_;
   }
   sequence.state = SequenceState::kFinished;
+  open_.erase(sequence.id);
   if (sequence.pending.steps == 0) retire(sequence);
 }
 
 void Scheduler::retire(Sequence& sequence) {
   release(sequence);
-  sequences_.erase(sequence.id);
+  sequences_.erase(sequence.order.serial);
 }
 
 // Slot and pages become free, and the device is told with the next step. No step in flight may name them.

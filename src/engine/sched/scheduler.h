@@ -32,7 +32,7 @@ class Scheduler {
 
   /// Refuse a request that can never run. Reads constants only: callable from any thread.
   Status check(const EngineRequest& request) const;
-  /// Queue a request that check() accepted; its id must be new.
+  /// Queue a request that check() accepted; no open sequence may have its id.
   void add(EngineRequest request);
   /// End a sequence; unknown and finished ids are ignored.
   void abort(RequestId id, Outputs& outputs);
@@ -96,7 +96,8 @@ class Scheduler {
   BlockManager& blocks_;
   const Clock clock_;
   const int64_t max_len_;  // tokens of a sequence, prompt and outputs: the context, or less if the pool is smaller
-  std::unordered_map<RequestId, std::unique_ptr<Sequence>> sequences_;
+  std::unordered_map<uint64_t, std::unique_ptr<Sequence>> sequences_;  // all, by serial
+  std::unordered_map<RequestId, Sequence*> open_;                      // all but the finished
   Queue waiting_, running_;
   std::deque<Step> in_flight_;
   int num_draining_ = 0;  // sequences preempted or finished whose slot and pages a step in flight still names

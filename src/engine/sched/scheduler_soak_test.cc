@@ -21,6 +21,7 @@ struct Soak {
   PrefixCache::HashFn hash = siphash128;
 
   testing::Oracle oracle;
+  uint64_t num_preemptions = 0;
 
   int pick(int low, int high) { return low + static_cast<int>(rng() % static_cast<uint64_t>(high - low + 1)); }
 
@@ -92,11 +93,13 @@ struct Soak {
     }
     EXPECT_TRUE(oracle.open().empty());
     EXPECT_EQ(blocks.num_free(), blocks.num_blocks());
+    num_preemptions += scheduler.counters().num_preemptions;
   }
 };
 
 TEST(SchedulerSoak, EverySequenceGetsItsTokensWhateverTheSchedule) {  // INV-1 INV-2 INV-3 INV-4 INV-8 INV-9 INV-10
   int64_t finished = 0, cached = 0;
+  uint64_t preempted = 0;
 #ifdef VLLM_SANITIZED
   constexpr uint64_t kRuns = 60;
 #else
@@ -109,9 +112,11 @@ TEST(SchedulerSoak, EverySequenceGetsItsTokensWhateverTheSchedule) {  // INV-1 I
     if (HasFailure()) return;
     finished += soak.oracle.num_finished();
     cached += soak.oracle.num_cached_tokens();
+    preempted += soak.num_preemptions;
   }
   EXPECT_GT(finished, static_cast<int64_t>(kRuns) * 20);  // that the soak did something
   EXPECT_GT(cached, static_cast<int64_t>(kRuns) * 10);
+  EXPECT_GT(preempted, kRuns * 2);
 }
 
 }  // namespace

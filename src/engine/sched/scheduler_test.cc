@@ -306,31 +306,31 @@ TEST(Scheduler, AbortMidStepKeepsPagesUntilTheStepIsBack) {  // INV-3
   EXPECT_EQ(outputs[0].finish_reason, FinishReason::kAbort);
   const int64_t held = rig.blocks.num_blocks() - rig.blocks.num_free();
   EXPECT_EQ(held, 4);
+  rig.add(1, 4, 1);  // the id may be used again at once
   rig.apply();
   EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), held);
   EXPECT_TRUE(rig.outputs.empty());
   rig.apply();
   EXPECT_EQ(rig.blocks.num_free(), rig.blocks.num_blocks());
-  rig.add(3, 1, 1);
-  EXPECT_EQ(rig.step(), "-0 -1 +1 | 1:1*");
+  EXPECT_EQ(rig.step(), "-0 -1 +1 | 1:4*");
 }
 
 TEST(Scheduler, SpeculationPlansBoundsAndTrims) {
   EngineConfig c = config(64);
   c.num_speculative_tokens = 3;
   Rig rig(c, {0}, 2);
-  rig.add(1, 4, 40);
-  EXPECT_EQ(rig.plan(), "+0 | 0:4*");
+  rig.add(1, 5, 40);
+  EXPECT_EQ(rig.plan(), "+0 | 0:5*");
   EXPECT_EQ(rig.plan(), "0:4*");
-  EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), 2);  // tokens 0..7
+  EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), 3);  // up to 9 tokens
   rig.apply();
-  EXPECT_EQ(rig.plan(), "0:4*");  // up to 12 tokens
-  EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), 3);
+  EXPECT_EQ(rig.plan(), "0:4*");  // up to 13 tokens
+  EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), 4);
   StepResult& back = rig.flying.front();
   back.slots[0].token_ids.resize(1);
   // The device's own count may differ from the result that was cut here, so the rest is the scheduler's view only.
   rig.apply();
-  EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), 3);  // 5 computed + at most 4: 9 tokens
+  EXPECT_EQ(rig.blocks.num_blocks() - rig.blocks.num_free(), 3);  // 6 computed and at most 4: 10 tokens
 }
 
 TEST(Scheduler, SpeculationNeverOvershootsTheLimit) {  // INV-8
