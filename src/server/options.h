@@ -30,7 +30,6 @@ struct ServerOptions {
   // What is served
   bool disable_fastapi_docs = false;  // no /docs and /openapi.json
   bool no_ui = false;
-  std::string openapi_schemas = {};  // JSON object for components.schemas, keyed by the names in Route::schema
   bool enable_request_id_headers = false;
   std::chrono::seconds sse_keep_alive_interval{0};  // 0 = off
 

@@ -25,7 +25,6 @@ struct Route {
   };
   unsigned flags = kNone;
   std::string_view summary = {};
-  std::string_view schema = {};  // of the request's body, in components.schemas
 };
 
 /// Every route there is, in the order in which they are tried and listed.
@@ -38,8 +37,8 @@ struct RouteMatch {
 /// `method` HEAD finds GET. Routes whose flags are in `off` don't exist.
 RouteMatch match_route(std::span<const Route> routes, std::string_view method, std::string_view path, unsigned off);
 
-/// /openapi.json: an OpenAPI 3.1 document. `schemas` is a JSON object (or empty) for components.schemas.
-std::string make_openapi(std::span<const Route> routes, unsigned off, const std::string& schemas);
+/// /openapi.json: an OpenAPI document; bodies as api's field tables have them.
+std::string make_openapi(std::span<const Route> routes, unsigned off);
 /// /docs: a static page that lists the routes. No scripts.
 std::string make_docs_page(std::span<const Route> routes, unsigned off);
 
