@@ -10,8 +10,8 @@ namespace {
 // Long enough not to hammer a server that loads a model, short enough to notice when it is done.
 constexpr char kRetryAfterSeconds[] = "2";
 
-serve::HttpResponse unavailable(std::string_view message) {
-  serve::HttpResponse out = error_response(503, "ServiceUnavailableError", message);
+serve::HttpResponse unavailable(std::string message) {
+  serve::HttpResponse out = to_response(api::unavailable(std::move(message)));
   out.headers.emplace_back("retry-after", kRetryAfterSeconds);
   return out;
 }

@@ -185,7 +185,7 @@ Connection::Awaitable<bool> Connection::read_head(RequestParser& parser) {
       Decision late;
       late.logged_target = "-";
       keep_alive_ = false;
-      serve::HttpResponse timeout = error_response(408, reason_phrase(408), "The request's head took too long.");
+      serve::HttpResponse timeout = error_response(408, "The request's head took too long.");
       put_head(timeout, late, false);
       out_ += timeout.body;
       co_await flush();
@@ -210,7 +210,7 @@ Connection::Awaitable<bool> Connection::read_body(RequestParser& parser, serve::
       const size_t have = parser.body().capacity();
       if (have > body_reserved_) {
         if (!app_->reserve_body(have - body_reserved_)) {
-          refusal = error_response(503, "ServiceUnavailableError", "Too many large requests at once.");
+          refusal = to_response(api::unavailable("Too many large requests at once."));
           co_return false;
         }
         body_reserved_ = have;
@@ -219,14 +219,14 @@ Connection::Awaitable<bool> Connection::read_body(RequestParser& parser, serve::
     }
     if (gone()) co_return false;
     if (Clock::now() >= deadline) {
-      refusal = error_response(408, reason_phrase(408), "The request's body took too long.");
+      refusal = error_response(408, "The request's body took too long.");
       co_return false;
     }
     start_read();
     co_await wait(deadline);
   }
   if (parser.state() == RequestParser::State::kDone) co_return true;
-  refusal = error_response(parser.failure().status, reason_phrase(parser.failure().status), parser.failure().message);
+  refusal = error_response(parser.failure().status, parser.failure().message);
   co_return false;
 }
 
@@ -247,7 +247,7 @@ Connection::Awaitable<Connection::Next> Connection::serve_one() {
     const int status = parser.failure().status;
     // 400: uvicorn's own text. The others have no counterpart there.
     invalid.refusal = status == 400 ? text_response(400, "Invalid HTTP request received.")
-                                    : error_response(status, reason_phrase(status), parser.failure().message);
+                                    : error_response(status, parser.failure().message);
     keep_alive_ = false;
     put_head(invalid.refusal, invalid, false);
     out_ += invalid.refusal.body;
@@ -333,7 +333,7 @@ Connection::Awaitable<Connection::Next> Connection::run_handler(const Decision& 
       decision.route->handler(*app_, std::move(request), writer);
     } catch (const std::exception& e) {
       LOG_ERROR("{} {}: {}", decision.request.method, decision.route->path, e.what());
-      writer->respond(error_response(500, "InternalServerError", "Internal server error"));
+      writer->respond(to_response(api::internal_error()));
     }
   }
 

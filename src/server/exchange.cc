@@ -110,7 +110,7 @@ void Exchange::abandon() {
   if (phase_ == Phase::kOpen) {
     phase_ = Phase::kComplete;
     output_.has_head = output_.ended = true;
-    output_.head = error_response(500, "InternalServerError", "the request was dropped without an answer");
+    output_.head = to_response(api::internal_error("The request was dropped without an answer."));
   } else if (phase_ == Phase::kStreaming) {
     phase_ = Phase::kComplete;
     output_.ended = output_.cut = true;

@@ -73,12 +73,12 @@ Decision decide(const App& app, RequestHead head, std::string client) {
   RouteMatch match = match_route(app.routes, request.method, request.path, app.routes_off);
   if (!match.route) {
     if (!match.allow.empty()) {
-      out.refusal = detail_response(405, "Method Not Allowed");
+      out.refusal = detail_response(405);
       out.refusal.headers.emplace_back("allow", match.allow);
     } else if (auto location = redirect(app, request)) {
       out.refusal = std::move(*location);
     } else {
-      out.refusal = detail_response(404, "Not Found");
+      out.refusal = detail_response(404);
     }
     return out;
   }
@@ -90,8 +90,7 @@ Decision decide(const App& app, RequestHead head, std::string client) {
     }
   }
   if (head.content_length > app.options.max_body_bytes) {
-    out.refusal = error_response(413, reason_phrase(413),
-                                 fmt::format("The body has {} bytes; at most {} are taken.", head.content_length,
+    out.refusal = error_response(413, fmt::format("The body has {} bytes; at most {} are taken.", head.content_length,
                                              app.options.max_body_bytes));
     return out;
   }

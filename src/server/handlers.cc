@@ -10,9 +10,13 @@
 namespace vllm::server {
 namespace {
 
+serve::HttpResponse not_implemented(std::string message) {
+  return to_response({.status = 501, .type = "NotImplementedError", .message = std::move(message), .param = {}});
+}
+
 void call(const Api::Handler& handler, serve::HttpRequest request, const Writer& writer) {
   if (handler) handler(std::move(request), writer);
-  else writer->respond(error_response(501, "NotImplementedError", fmt::format("{} is not served here.", request.path)));
+  else writer->respond(not_implemented(fmt::format("{} is not served here.", request.path)));
 }
 
 serve::HttpResponse html(std::string body) {
@@ -46,7 +50,7 @@ void health(App& app, serve::HttpRequest, Writer writer) {
   if (auto unavailable = unavailable_response(app)) return writer->respond(std::move(*unavailable));
   const App::State state = app.state();
   if (!state.unhealthy.empty()) {
-    return writer->respond(error_response(503, "ServiceUnavailableError", "The engine is dead: " + state.unhealthy));
+    return writer->respond(to_response(api::unavailable("The engine is dead: " + state.unhealthy)));
   }
   serve::HttpResponse ok;
   ok.content_type.clear();
@@ -90,9 +94,8 @@ void index_page(App& app, serve::HttpRequest, Writer writer) {
 }
 
 void not_built(App&, serve::HttpRequest request, Writer writer) {
-  writer->respond(error_response(501, "NotImplementedError",
-                                 fmt::format("The endpoint {} {} is known but not built yet.", request.method,
-                                             request.path.substr(0, 200))));
+  writer->respond(not_implemented(
+      fmt::format("The endpoint {} {} is known but not built yet.", request.method, request.path.substr(0, 200))));
 }
 
 }  // namespace vllm::server

@@ -6,8 +6,6 @@
 #include <ctime>
 #include <iterator>
 
-#include "base/json.h"
-
 namespace vllm::server {
 namespace {
 
@@ -79,21 +77,27 @@ void append_chunk(std::string& out, std::string_view bytes) {
   out += "\r\n";
 }
 
-std::string json_quote(std::string_view text) { return json::serialize(json::string_view(text.data(), text.size())); }
-
-serve::HttpResponse error_response(int status, std::string_view type, std::string_view message) {
+serve::HttpResponse to_response(const api::ApiError& error) {
   serve::HttpResponse out;
-  out.status = status;
-  out.body = fmt::format(R"({{"error":{{"message":{},"type":{},"param":null,"code":{}}}}})", json_quote(message),
-                         json_quote(type), status);
+  out.status = error.status;
+  out.body = error.body();
   return out;
 }
 
-serve::HttpResponse detail_response(int status, std::string_view detail) {
-  serve::HttpResponse out;
-  out.status = status;
-  out.body = fmt::format(R"({{"detail":{}}})", json_quote(detail));
-  return out;
+serve::HttpResponse error_response(int status, std::string message) {
+  api::ApiError error;
+  error.status = status;
+  error.type = reason_phrase(status);
+  error.message = std::move(message);
+  return to_response(error);
+}
+
+serve::HttpResponse detail_response(int status) {
+  api::ApiError error;
+  error.status = status;
+  error.message = reason_phrase(status);
+  error.detail_only = true;
+  return to_response(error);
 }
 
 serve::HttpResponse text_response(int status, std::string_view text) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/error.h"
 #include "serve/http.h"
 
 namespace vllm::server {
@@ -18,12 +19,11 @@ std::string_view reason_phrase(int status);
 void append_chunk(std::string& out, std::string_view bytes);
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-/// {"error":{"message","type","param":null,"code"}}
-serve::HttpResponse error_response(int status, std::string_view type, std::string_view message);
-/// {"detail": "..."}, as FastAPI answers what no route takes.
-serve::HttpResponse detail_response(int status, std::string_view detail);
+serve::HttpResponse to_response(const api::ApiError& error);
+/// An error of the protocol: the type is the status' reason phrase.
+serve::HttpResponse error_response(int status, std::string message);
+/// {"detail": "Not Found"}, as FastAPI answers what no route takes.
+serve::HttpResponse detail_response(int status);
 serve::HttpResponse text_response(int status, std::string_view text);
-/// A JSON string with its quotes.
-std::string json_quote(std::string_view text);
 
 }  // namespace vllm::server
