@@ -13,7 +13,8 @@ namespace vllm::text {
 struct TemplateLimits {
   int64_t max_steps = 20'000'000;         // evaluated nodes
   size_t max_output_bytes = size_t{64} << 20;
-  int max_depth = 200;                    // nesting of expressions, macros and blocks
+  size_t max_memory_bytes = size_t{256} << 20;  // live strings and lists of one rendering, its input not counted
+  int max_depth = 200;                    // nesting of expressions and blocks; 8 times as many nodes deep while running
 };
 
 class ChatTemplate {
