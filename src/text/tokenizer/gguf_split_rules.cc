@@ -1,0 +1,104 @@
+#include "text/tokenizer/gguf_split_rules.h"
+
+#include <algorithm>
+
+namespace vllm::text {
+namespace {
+
+// Patterns as the families' tokenizer.json files have them.
+constexpr std::string_view kQwen35 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}|)"
+    R"( ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kTekken =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
+    R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kGpt4o =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kDeepseek3Words =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
+    R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kDeepseek3Cjk = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
+constexpr std::string_view kDeepseekCjk = R"([\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+)";
+constexpr std::string_view kDeepseekPunctuation = R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)";
+constexpr std::string_view kDeepseekLetters =
+    R"(\s?[A-Za-z\x{B5}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1BA}\x{1BC}-\x{1BF}\x{1C4}-\x{293}\x{295}-\x{2AF})"
+    R"(\x{370}-\x{373}\x{376}\x{377}\x{37B}-\x{37D}\x{37F}\x{386}\x{388}-\x{38A}\x{38C}\x{38E}-\x{3A1}\x{3A3}-)"
+    R"(\x{3F5}\x{3F7}-\x{481}\x{48A}-\x{52F}\x{531}-\x{556}\x{10A0}-\x{10C5}\x{13A0}-\x{13F5}\x{13F8}-\x{13FD})"
+    R"(\x{1C90}-\x{1CBA}\x{1CBD}-\x{1CBF}\x{1D00}-\x{1D2B}\x{1D6B}-\x{1D77}\x{1D79}-\x{1D9A}\x{1E00}-\x{1F15})"
+    R"(\x{1F18}-\x{1F1D}\x{1F20}-\x{1F45}\x{1F48}-\x{1F4D}\x{1F50}-\x{1F57}\x{1F59}\x{1F5B}\x{1F5D}\x{1F5F}-)"
+    R"(\x{1F7D}\x{1F80}-\x{1FB4}\x{1FB6}-\x{1FBC}\x{1FBE}\x{1FC2}-\x{1FC4}\x{1FC6}-\x{1FCC}\x{1FD0}-\x{1FD3})"
+    R"(\x{1FD6}-\x{1FDB}\x{1FE0}-\x{1FEC}\x{1FF2}-\x{1FF4}\x{1FF6}-\x{1FFC}\x{2102}\x{2107}\x{210A}-\x{2113})"
+    R"(\x{2115}\x{2119}-\x{211D}\x{2124}\x{2126}\x{2128}\x{212A}-\x{212D}\x{212F}-\x{2134}\x{2139}\x{213C}-)"
+    R"(\x{213F}\x{2145}-\x{2149}\x{214E}\x{2183}\x{2184}\x{2C00}-\x{2C7B}\x{2C7E}-\x{2CE4}\x{2CEB}-\x{2CEE})"
+    R"(\x{2CF2}\x{2CF3}\x{A640}-\x{A66D}\x{A680}-\x{A69B}\x{A722}-\x{A76F}\x{A771}-\x{A787}\x{A78B}-\x{A78E})"
+    R"(\x{AB70}-\x{ABBF}\x{FB00}-\x{FB06}\x{FB13}-\x{FB17}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{10400}-\x{1044F})"
+    R"(\x{104B0}-\x{104D3}\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2}\x{118A0}-\x{118DF}\x{1E900}-)"
+    R"(\x{1E943}]+)";
+
+enum class Base { kPatterns, kGpt2, kDigitsGpt2 };
+
+struct Row {
+  std::string_view names;  // blank-separated
+  Base base = Base::kPatterns;
+  std::string_view patterns[6] = {};  // applied one after the other
+  bool digits = false;                // then single digits
+  bool nfc = false, ignore_merges = false, add_bos = false;
+};
+
+constexpr Row kRows[] = {
+    {.names = "gpt-2 mpt olmo jais phi-2 roberta-bpe exaone4 trillion granite-docling gigachat a.x-4.0 mellum",
+     .base = Base::kGpt2},
+    {.names = "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2", .base = Base::kDigitsGpt2},
+    {.names = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2", .patterns = {kLlama3Pattern},
+     .ignore_merges = true, .add_bos = true},
+    {.names = "dbrx smaug-bpe chatglm-bpe", .patterns = {kLlama3Pattern}},
+    {.names = "glm4 glm5", .patterns = {kLlama3Pattern}, .ignore_merges = true},
+    {.names = "qwen2 deepseek-r1-qwen megrez", .patterns = {kQwen2Pattern}, .nfc = true},
+    {.names = "stablelm2 hunyuan grok-2 solar-open", .patterns = {kQwen2Pattern}},
+    {.names = "qwen35", .patterns = {kQwen35}},
+    {.names = "tekken", .patterns = {kTekken}, .ignore_merges = true, .add_bos = true},
+    {.names = "gpt-4o llama4", .patterns = {kGpt4o}},
+    {.names = "deepseek-v3 hunyuan-dense joyai-llm", .patterns = {R"(\p{N}{1,3})", kDeepseek3Cjk, kDeepseek3Words}},
+    {.names = "deepseek-coder", .patterns = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepseekCjk}, .digits = true},
+    {.names = "deepseek-llm",
+     .patterns = {R"([\r\n])", kDeepseekLetters, kDeepseekPunctuation, R"(\s+$)", kDeepseekCjk, R"(\p{N}+)"}},
+};
+
+bool lists(std::string_view names, std::string_view name) {
+  for (size_t at = 0; (at = names.find(name, at)) != std::string_view::npos; ++at) {
+    const size_t end = at + name.size();
+    if ((at == 0 || names[at - 1] == ' ') && (end == names.size() || names[end] == ' ')) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<GgufSplitRule> gguf_split_rule(std::string_view pre) {
+  const bool plain = !pre.empty() && pre.find(' ') == std::string_view::npos;
+  const auto row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return plain && lists(r.names, pre); });
+  if (row == std::end(kRows)) {
+    std::string known;
+    for (const Row& r : kRows) known += (known.empty() ? "" : " ") + std::string(r.names);
+    return error(ErrorCode::kUnimplemented, "pre-tokenizer \"{:.60}\" (tokenizer.ggml.pre) is not supported (known: {})", pre, known);
+  }
+  std::vector<PreTokenizeStep> steps;
+  for (const std::string_view pattern : row->patterns) {
+    if (pattern.empty()) break;
+    ASSIGN_OR_RETURN(SplitStep split, make_split(pattern));
+    steps.emplace_back(std::move(split));
+  }
+  if (row->base == Base::kDigitsGpt2 || row->digits) steps.emplace_back(SplitStep{.matcher = CharRule::kNumeric});
+  if (row->base != Base::kPatterns) steps.emplace_back(SplitStep{.matcher = find_known_split(kGpt2Pattern)});
+  GgufSplitRule out;
+  out.pre_tokenizer = PreTokenizer(std::move(steps), true);
+  out.nfc = row->nfc;
+  out.ignore_merges = row->ignore_merges;
+  out.add_bos = row->add_bos;
+  return out;
+}
+
+}  // namespace vllm::text
