@@ -49,7 +49,7 @@ Status read_gemma3(const ConfigFields& fields, ModelConfig& config) {
   if (bidirectional) return error(ErrorCode::kUnimplemented, "use_bidirectional_attention is not built");
   ASSIGN_OR_RETURN(double scalar, fields.double_or("query_pre_attn_scalar", 256, 1e-6, 1e9));
   config.attention_scale = 1 / std::sqrt(scalar);
-  ASSIGN_OR_RETURN(config.attn_logit_softcap, fields.double_or("attn_logit_softcapping", 0, 0, 1e9));
+  // attn_logit_softcapping is a field of the config class that neither transformers' nor vLLM's Gemma 3 uses.
   ASSIGN_OR_RETURN(config.final_logit_softcap, fields.double_or("final_logit_softcapping", 0, 0, 1e9));
   ASSIGN_OR_RETURN(config.sliding_window, fields.int_or("sliding_window", 4096, 1, int64_t{1} << 40));
   ASSIGN_OR_RETURN(int64_t new_pattern, fields.int_or("_sliding_window_pattern", 6, 1, 1 << 20));
