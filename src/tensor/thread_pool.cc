@@ -48,21 +48,26 @@ void ThreadPool::work(int thread) {
 void ThreadPool::run(Job job) {
   job_ = job;
   next_tile_.store(0, std::memory_order_relaxed);
-  busy_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
+  left_.store(0, std::memory_order_relaxed);
+  gate_.store(kOpen, std::memory_order_release);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
   work(0);
-  for (int left; (left = busy_.load(std::memory_order_acquire)) != 0;) wait_change(busy_, left, spin_);
+  const uint32_t joined = gate_.exchange(0, std::memory_order_acq_rel) & ~kOpen;
+  for (uint32_t left; (left = left_.load(std::memory_order_acquire)) != joined;) wait_change(left_, left, spin_);
 }
 
 void ThreadPool::worker(int thread) {
-  uint32_t seen = 0;
-  while (true) {
+  for (uint32_t seen = 0; !stop_.load(std::memory_order_acquire);) {
     wait_change(generation_, seen, spin_);
-    ++seen;
-    if (stop_) return;
+    seen = generation_.load(std::memory_order_acquire);
+    uint32_t gate = gate_.load(std::memory_order_relaxed);
+    while ((gate & kOpen) != 0 && !gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+    }
+    if ((gate & kOpen) == 0) continue;  // too late: the others have done it
     work(thread);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_all();
+    left_.fetch_add(1, std::memory_order_acq_rel);
+    left_.notify_all();
   }
 }
 

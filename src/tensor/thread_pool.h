@@ -41,10 +41,14 @@ class ThreadPool {
   void work(int thread);
   void worker(int thread);
 
-  Job job_;                           // written by the caller before generation_ is raised
+  // A worker joins a job by counting itself into an open gate. The caller shuts the gate when no tile is left and waits for
+  // those that joined, so a worker that the kernel has not scheduled yet (a busy machine) delays nobody.
+  static constexpr uint32_t kOpen = 1u << 31;
+  Job job_;                              // written by the caller while the gate is shut and nobody is inside
   std::atomic<int64_t> next_tile_{0};
-  std::atomic<uint32_t> generation_{0};  // raised once per job, and once more to stop
-  std::atomic<int> busy_{0};          // workers that have not finished the current job
+  std::atomic<uint32_t> generation_{0};  // raised once per job, and once more to stop: what idle workers wait on
+  std::atomic<uint32_t> gate_{0};        // kOpen | number of workers that joined
+  std::atomic<uint32_t> left_{0};        // of those, how many are done
   std::atomic<bool> stop_{false};
   bool spin_;
   std::vector<std::thread> threads_;
