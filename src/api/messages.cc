@@ -102,8 +102,10 @@ void read_messages(json::value& value, RequestBase& request, const Field&, std::
     const json::value* role = message.get_object().if_contains("role");
     if (!role || !role->is_string()) report_role(message, role, at(), issues);
     const json::value* content = message.get_object().if_contains("content");
-    if (content && !content->is_null() && !content->is_string() && !content->is_array())
+    const bool may_be_null = role && (*role == "assistant" || *role == "function");  // a turn that only calls tools
+    if (content && !content->is_string() && !content->is_array() && !(content->is_null() && may_be_null)) {
       report_content(*content, at(), issues);
+    }
   }
   static_cast<ChatInput&>(request).messages = std::move(messages);
 }

@@ -1,7 +1,8 @@
 #include "api/openapi.h"
 
-#include <array>
+#include <algorithm>
 
+#include "api/fields.h"
 #include "api/json_text.h"
 #include "api/requests.h"
 
@@ -70,56 +71,20 @@ void append_schema(std::string& out, std::span<const Field> fields) {
   out += '}';
 }
 
-void append_operation(std::string& out, const OpenApiOperation& operation) {
-  append_string(out, operation.method);
-  out += R"(:{"summary":)";
-  append_string(out, operation.summary);
-  if (!operation.fields.empty()) {
-    out += R"(,"requestBody":{"required":true,"content":{"application/json":{"schema":)";
-    if (operation.other_fields.empty()) {
-      append_schema(out, operation.fields);
-    } else {
-      out += R"({"anyOf":[)";
-      append_schema(out, operation.fields);
-      out += ',';
-      append_schema(out, operation.other_fields);
-      out += "]}";
-    }
-    out += "}}}";
-  }
-  out += R"(,"responses":{"200":{"description":"Successful Response"}}})";
-}
-
 }  // namespace
 
-std::span<const OpenApiOperation> api_operations() {
-  static const std::array kOperations = {
-      OpenApiOperation{"/v1/models", "get", "Show available models"},
-      OpenApiOperation{"/v1/chat/completions", "post", "Create chat completion", chat_completion_fields()},
-      OpenApiOperation{"/v1/completions", "post", "Create completion", completion_fields()},
-      OpenApiOperation{"/tokenize", "post", "Tokenize", tokenize_completion_fields(), tokenize_chat_fields()},
-      OpenApiOperation{"/detokenize", "post", "Detokenize", detokenize_fields()},
-  };
-  return kOperations;
-}
-
-std::string openapi_document(std::string_view version, std::span<const OpenApiOperation> operations) {
-  std::string out = R"({"openapi":"3.1.0","info":{"title":"vllm.cpp","version":)";
-  append_string(out, version);
-  out += R"(},"paths":{)";
-  for (size_t i = 0; i < operations.size(); ++i) {
-    if (i && operations[i].path == operations[i - 1].path) {  // a second method of the same path
-      out.pop_back();
-      out += ',';
-    } else {
-      if (i) out += ',';
-      append_string(out, operations[i].path);
-      out += ":{";
-    }
-    append_operation(out, operations[i]);
-    out += '}';
-  }
-  return out += "}}";
+std::string openapi_schemas() {
+  std::string out = R"({"CompletionRequest":)";
+  append_schema(out, completion_fields());
+  out += R"(,"ChatCompletionRequest":)";
+  append_schema(out, chat_completion_fields());
+  out += R"(,"TokenizeRequest":{"anyOf":[)";
+  append_schema(out, tokenize_completion_fields());
+  out += ',';
+  append_schema(out, tokenize_chat_fields());
+  out += R"(]},"DetokenizeRequest":)";
+  append_schema(out, detokenize_fields());
+  return out += '}';
 }
 
 }  // namespace vllm::api

@@ -192,6 +192,9 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"chat", R"({"messages":[{"role":"assistant","tool_calls":5}]})", 400, kBad, "-",
              "'int' object is not iterable"},
         Case{"chat", R"({"messages":[{"role":"robot","content":"x"}]})", 0},
+        Case{"chat", R"({"messages":[{"role":"user","content":null}]})", 400, kSchema,
+             "body.messages.0.ChatCompletionDeveloperMessageParam.content"},
+        Case{"chat", R"({"messages":[{"role":"assistant","content":null}]})", 0},
         Case{"chat", R"({"messages":[{"role":"user"}]})", 0},
         Case{"chat", R"("top_logprobs":2)", 400, kBad, "top_logprobs",
              "when using `top_logprobs`, `logprobs` must be set to true. (parameter=top_logprobs)"},
@@ -340,15 +343,16 @@ TEST(FieldTable, EveryRowIsWellFormedAndNullIsAbsent) {
   }
 }
 
-TEST(FieldTable, MakesTheOpenApiDocument) {
-  auto document = parse_json(openapi_document("1.2.3", api_operations()));
-  ASSERT_TRUE(document) << document.error().message;
-  const json::object& paths = document->at("paths").as_object();
-  EXPECT_EQ(paths.size(), 5u);
-  const json::value& schema =
-      paths.at("/v1/completions").at("post").at("requestBody").at("content").at("application/json").at("schema");
-  EXPECT_EQ(schema.at("properties").as_object().size(), completion_fields().size());
-  EXPECT_EQ(schema.at("properties").at("max_tokens").at("default").to_number<int>(), 16);
+TEST(FieldTable, MakesTheOpenApiSchemas) {
+  auto schemas = parse_json(openapi_schemas());
+  ASSERT_TRUE(schemas) << schemas.error().message;
+  EXPECT_EQ(schemas->as_object().size(), 4u);
+  const json::value& completion = schemas->at("CompletionRequest").at("properties");
+  EXPECT_EQ(completion.as_object().size(), completion_fields().size());
+  EXPECT_EQ(completion.at("max_tokens").at("default").to_number<int>(), 16);
+  EXPECT_EQ(schemas->at("ChatCompletionRequest").at("required").at(0).as_string(), "messages");
+  EXPECT_EQ(schemas->at("ChatCompletionRequest").at("properties").at("truncation_side").at("enum").as_array().size(),
+            2u);
 }
 
 TEST(Sampling, DefaultsOfTheServerAndSpecialValues) {

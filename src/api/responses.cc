@@ -223,9 +223,13 @@ void append_chat_chunk(std::string& out, const AnswerHead& head, const ChatChoic
   append_head(out, head, "chat.completion.chunk");
   out += R"(,"choices":[{"index":)";
   append_int(out, choice.index);
-  out += R"(,"delta":{"content":)";
-  append_string(out, choice.content);
-  out += R"(},"logprobs":)";
+  if (choice.omit_content) {
+    out += R"(,"delta":{},"logprobs":)";
+  } else {
+    out += R"(,"delta":{"content":)";
+    append_string(out, choice.content);
+    out += R"(},"logprobs":)";
+  }
   append_or_null(out, choice.logprobs_json);
   out += R"(,"finish_reason":)";
   append_name(out, choice.finish_reason);

@@ -59,15 +59,16 @@ struct CompletionChoice {
   std::string_view logprobs_json;  // empty = null
   std::string_view finish_reason;  // empty = null
   const StopReason* stop_reason = nullptr;
-  std::optional<std::span<const TokenId>> token_ids, prompt_token_ids;
-  std::string_view prompt_logprobs_json;  // empty = null; bodies only
+  std::optional<std::span<const TokenId>> token_ids = {}, prompt_token_ids = {};
+  std::string_view prompt_logprobs_json = {};  // empty = null; bodies only
 };
 struct ChatChoice {
   int index = 0;
   std::string_view role, content;
   std::string_view logprobs_json, finish_reason;
   const StopReason* stop_reason = nullptr;
-  std::optional<std::span<const TokenId>> token_ids;
+  std::optional<std::span<const TokenId>> token_ids = {};
+  bool omit_content = false;  // of a chunk: "delta":{}
 };
 
 std::string completion_body(const AnswerHead& head, std::span<const CompletionChoice> choices, const Usage& usage);
