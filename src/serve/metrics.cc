@@ -10,17 +10,17 @@ namespace vllm::serve {
 namespace {
 
 // Bucket bounds as in vLLM 0.33's vllm/v1/metrics/loggers.py.
-const Buckets kTimeToFirstToken = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,  0.75,
+const Buckets kTimeToFirstToken = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,  0.25,  0.5,   0.75,
                                    1.0,   2.5,   5.0,  7.5,  10.0, 20.0, 40.0, 80.0, 160.0, 640.0, 2560.0};
-const Buckets kInterToken = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3,  0.4,  0.5,
+const Buckets kInterToken = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2,  0.3,  0.4, 0.5,
                              0.75, 1.0,   2.5,  5.0,   7.5, 10.0, 20.0, 40.0, 80.0};
-const Buckets kLatency = {0.3,  0.5,  0.8,  1.0,  1.5,  2.0,   2.5,   5.0,   10.0,  15.0,   20.0,
+const Buckets kLatency = {0.3,  0.5,  0.8,  1.0,  1.5,   2.0,   2.5,   5.0,   10.0,   15.0,  20.0,
                           30.0, 40.0, 50.0, 60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0};
 const Buckets kIterationTokens = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 const Buckets kParamsN = {1, 2, 5, 10, 20};
 const Buckets kPreemptions = {1, 2, 3, 4, 5, 10, 20};
 // prometheus_fastapi_instrumentator's, as vLLM uses it.
-const Buckets kHttpFine = {0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0,  1.5,  2.0,
+const Buckets kHttpFine = {0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0,  1.5, 2.0,
                            2.5,  3.0,   3.5,  4.0,   4.5, 5.0,  7.5, 10.0, 30.0, 60.0};
 const Buckets kHttpCoarse = {0.1, 0.5, 1.0};
 constexpr const char* kHttpExcluded[] = {"/metrics", "/health", "/load", "/ping", "/version", "/server_info"};
@@ -67,7 +67,8 @@ struct Metrics::Impl {
   prometheus::Gauge& running = gauge("vllm:num_requests_running", "Number of requests in model execution batches.");
   prometheus::Gauge& waiting = gauge("vllm:num_requests_waiting", "Number of requests waiting to be processed.");
   prometheus::Gauge& waiting_capacity =
-      series.gauge("vllm:num_requests_waiting_by_reason", "Number of waiting requests by reason.", with(labels, "reason", "capacity"));
+      series.gauge("vllm:num_requests_waiting_by_reason", "Number of waiting requests by reason.",
+                   with(labels, "reason", "capacity"));
   prometheus::Gauge& cache_usage = gauge("vllm:kv_cache_usage_perc", "KV-cache usage. 1 means 100 percent usage.");
   // Older dashboards ask for this name.
   prometheus::Gauge& gpu_cache_usage = gauge("vllm:gpu_cache_usage_perc", "As vllm:kv_cache_usage_perc.");
@@ -77,40 +78,64 @@ struct Metrics::Impl {
       counter("vllm:prompt_tokens_by_source", kBySourceHelp, "source", "local_compute");
   prometheus::Counter& prompt_hit = counter("vllm:prompt_tokens_by_source", kBySourceHelp, "source", "local_cache_hit");
   prometheus::Counter& prompt_cached = counter("vllm:prompt_tokens_cached", "Number of cached prompt tokens.");
-  prometheus::Counter& prompt_cached_device = counter(
-      "vllm:prompt_tokens_cached_by_source", "Number of cached prompt tokens by source.", "source", "device");
+  prometheus::Counter& prompt_cached_device =
+      counter("vllm:prompt_tokens_cached_by_source", "Number of cached prompt tokens by source.", "source", "device");
   prometheus::Counter& generation_tokens = counter("vllm:generation_tokens", "Number of generation tokens processed.");
-  prometheus::Histogram& ttft = histogram("vllm:time_to_first_token_seconds", "Histogram of time to first token in seconds.", kTimeToFirstToken);
-  prometheus::Histogram& inter_token = histogram("vllm:inter_token_latency_seconds", "Histogram of inter-token latency in seconds.", kInterToken);
-  prometheus::Histogram& inter_token_alias = histogram("vllm:time_per_output_token_seconds", "As vllm:inter_token_latency_seconds.", kInterToken);
-  prometheus::Histogram& mean_per_token = histogram("vllm:request_time_per_output_token_seconds", "Histogram of a request's mean time per output token.", kInterToken);
-  prometheus::Histogram& e2e = histogram("vllm:e2e_request_latency_seconds", "Histogram of end to end request latency in seconds.", kLatency);
-  prometheus::Histogram& queue = histogram("vllm:request_queue_time_seconds", "Histogram of time spent in WAITING phase.", kLatency);
-  prometheus::Histogram& inference = histogram("vllm:request_inference_time_seconds", "Histogram of time spent in RUNNING phase.", kLatency);
-  prometheus::Histogram& prefill = histogram("vllm:request_prefill_time_seconds", "Histogram of time spent in PREFILL phase.", kLatency);
-  prometheus::Histogram& decode = histogram("vllm:request_decode_time_seconds", "Histogram of time spent in DECODE phase.", kLatency);
-  prometheus::Histogram& iteration_tokens = histogram("vllm:iteration_tokens_total", "Histogram of number of tokens per engine step.", kIterationTokens);
-  prometheus::Histogram& params_n = histogram("vllm:request_params_n", "Histogram of the n request parameter.", kParamsN);
-  prometheus::Histogram& preemptions_of_request = histogram("vllm:request_num_preemptions", "Histogram of preemptions per request.", kPreemptions);
+  prometheus::Histogram& ttft =
+      histogram("vllm:time_to_first_token_seconds", "Histogram of time to first token in seconds.", kTimeToFirstToken);
+  prometheus::Histogram& inter_token =
+      histogram("vllm:inter_token_latency_seconds", "Histogram of inter-token latency in seconds.", kInterToken);
+  prometheus::Histogram& inter_token_alias =
+      histogram("vllm:time_per_output_token_seconds", "As vllm:inter_token_latency_seconds.", kInterToken);
+  prometheus::Histogram& mean_per_token =
+      histogram("vllm:request_time_per_output_token_seconds", "Histogram of a request's mean time per output token.",
+                kInterToken);
+  prometheus::Histogram& e2e =
+      histogram("vllm:e2e_request_latency_seconds", "Histogram of end to end request latency in seconds.", kLatency);
+  prometheus::Histogram& queue =
+      histogram("vllm:request_queue_time_seconds", "Histogram of time spent in WAITING phase.", kLatency);
+  prometheus::Histogram& inference =
+      histogram("vllm:request_inference_time_seconds", "Histogram of time spent in RUNNING phase.", kLatency);
+  prometheus::Histogram& prefill =
+      histogram("vllm:request_prefill_time_seconds", "Histogram of time spent in PREFILL phase.", kLatency);
+  prometheus::Histogram& decode =
+      histogram("vllm:request_decode_time_seconds", "Histogram of time spent in DECODE phase.", kLatency);
+  prometheus::Histogram& iteration_tokens =
+      histogram("vllm:iteration_tokens_total", "Histogram of number of tokens per engine step.", kIterationTokens);
+  prometheus::Histogram& params_n =
+      histogram("vllm:request_params_n", "Histogram of the n request parameter.", kParamsN);
+  prometheus::Histogram& preemptions_of_request =
+      histogram("vllm:request_num_preemptions", "Histogram of preemptions per request.", kPreemptions);
   const Buckets token_buckets;
-  prometheus::Histogram& request_prompt = histogram("vllm:request_prompt_tokens", "Number of prefill tokens processed.", token_buckets);
-  prometheus::Histogram& request_generation = histogram("vllm:request_generation_tokens", "Number of generation tokens processed.", token_buckets);
-  prometheus::Histogram& request_max_generation = histogram("vllm:request_max_num_generation_tokens", "Histogram of maximum number of requested generation tokens.", token_buckets);
-  prometheus::Histogram& params_max_tokens = histogram("vllm:request_params_max_tokens", "Histogram of the max_tokens request parameter.", token_buckets);
-  prometheus::Histogram& computed_tokens = histogram("vllm:request_prefill_kv_computed_tokens", "Histogram of new KV tokens computed during prefill.", token_buckets);
+  prometheus::Histogram& request_prompt =
+      histogram("vllm:request_prompt_tokens", "Number of prefill tokens processed.", token_buckets);
+  prometheus::Histogram& request_generation =
+      histogram("vllm:request_generation_tokens", "Number of generation tokens processed.", token_buckets);
+  prometheus::Histogram& request_max_generation =
+      histogram("vllm:request_max_num_generation_tokens", "Histogram of maximum number of requested generation tokens.",
+                token_buckets);
+  prometheus::Histogram& params_max_tokens =
+      histogram("vllm:request_params_max_tokens", "Histogram of the max_tokens request parameter.", token_buckets);
+  prometheus::Histogram& computed_tokens = histogram(
+      "vllm:request_prefill_kv_computed_tokens", "Histogram of new KV tokens computed during prefill.", token_buckets);
 
   std::mutex mutex;  // guards the four below and the order of expose()
   prometheus::Counter& prefix_queries = counter("vllm:prefix_cache_queries", "Prefix cache queries, in tokens.");
   prometheus::Counter& prefix_hits = counter("vllm:prefix_cache_hits", "Prefix cache hits, in tokens.");
   prometheus::Counter& preemptions = counter("vllm:num_preemptions", "Cumulative number of preemptions.");
-  prometheus::Counter& cpu_seconds = series.bare_counter("process_cpu_seconds", "Total user and system CPU time spent in seconds.", {});
+  prometheus::Counter& cpu_seconds =
+      series.bare_counter("process_cpu_seconds", "Total user and system CPU time spent in seconds.", {});
 };
 
-Metrics::Impl::Impl(const Options& options) : model(options.model_name), token_buckets(buckets_1_2_5(std::max<int64_t>(options.max_model_len, 1))) {
+Metrics::Impl::Impl(const Options& options)
+    : model(options.model_name), token_buckets(buckets_1_2_5(std::max<int64_t>(options.max_model_len, 1))) {
   for (const auto& [name, help] : kIdleCounters) counter(name, help);
-  series.gauge("vllm:num_requests_waiting_by_reason", "Number of waiting requests by reason.", with(labels, "reason", "deferred"));
+  series.gauge("vllm:num_requests_waiting_by_reason", "Number of waiting requests by reason.",
+               with(labels, "reason", "deferred"));
   for (const char* state : {"awake", "weights_offloaded", "discard_all"}) {
-    series.gauge("vllm:engine_sleep_state", "Engine sleep state; awake = 0 means the engine is asleep.", with(labels, "sleep_state", state))
+    series
+        .gauge("vllm:engine_sleep_state", "Engine sleep state; awake = 0 means the engine is asleep.",
+               with(labels, "sleep_state", state))
         .Set(state == std::string_view("awake"));
   }
   counter("vllm:prompt_tokens_by_source", kBySourceHelp, "source", "external_kv_transfer");
@@ -152,7 +177,8 @@ void Metrics::on_tokens(int num_new_tokens, double seconds_since_last) {
 
 void Metrics::on_finished(const FinishedSequence& s) {
   Impl& m = *impl_;
-  m.series.counter("vllm:request_success", Impl::kSuccessHelp, with(m.labels, "finished_reason", s.finish_reason)).Increment();
+  m.series.counter("vllm:request_success", Impl::kSuccessHelp, with(m.labels, "finished_reason", s.finish_reason))
+      .Increment();
   m.e2e.Observe(s.e2e_s);
   m.queue.Observe(s.queue_s);
   m.prefill.Observe(s.prefill_s);
@@ -169,7 +195,8 @@ void Metrics::on_finished(const FinishedSequence& s) {
 }
 
 void Metrics::on_rejected(const std::string& reason) {
-  impl_->series.counter("vllm:admission_rejections", Impl::kRejectionsHelp, {{"model_name", impl_->model}, {"reason", reason}})
+  impl_->series
+      .counter("vllm:admission_rejections", Impl::kRejectionsHelp, {{"model_name", impl_->model}, {"reason", reason}})
       .Increment();
 }
 
@@ -188,9 +215,10 @@ void Metrics::on_http(const std::string& handler, const std::string& method, int
       .Observe(static_cast<double>(request_bytes));
   s.summary("http_response_size_bytes", "Content length of outgoing responses by handler.", {{"handler", handler}})
       .Observe(static_cast<double>(response_bytes));
-  s.histogram("http_request_duration_highr_seconds", "Latency with many buckets but no labels.", {}, kHttpFine).Observe(seconds);
-  s.histogram("http_request_duration_seconds", "Latency with few buckets by handler.", {{"handler", handler}, {"method", verb}},
-              kHttpCoarse)
+  s.histogram("http_request_duration_highr_seconds", "Latency with many buckets but no labels.", {}, kHttpFine)
+      .Observe(seconds);
+  s.histogram("http_request_duration_seconds", "Latency with few buckets by handler.",
+              {{"handler", handler}, {"method", verb}}, kHttpCoarse)
       .Observe(seconds);
 }
 
@@ -216,7 +244,8 @@ std::string Metrics::expose(const engine::EngineStats& stats) {
   raise(m.cpu_seconds, process.cpu_s);
   m.series.gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", {}).Set(process.virtual_bytes);
   m.series.gauge("process_resident_memory_bytes", "Resident memory size in bytes.", {}).Set(process.resident_bytes);
-  m.series.gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", {}).Set(process.start_time_s);
+  m.series.gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", {})
+      .Set(process.start_time_s);
   m.series.gauge("process_open_fds", "Number of open file descriptors.", {}).Set(process.open_fds);
   m.series.gauge("process_max_fds", "Maximum number of open file descriptors.", {}).Set(process.max_fds);
   return m.series.expose();

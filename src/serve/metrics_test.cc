@@ -16,8 +16,8 @@ namespace {
 
 // vLLM's series that have no counterpart here, with the reason.
 constexpr const char* kNotBuilt[] = {
-    "python_",                               // no interpreter
-    "vllm:tool_call_parser_invocations",     // comes with the tool parsers
+    "python_",                            // no interpreter
+    "vllm:tool_call_parser_invocations",  // comes with the tool parsers
 };
 // Ours on top: old names that dashboards still ask for.
 constexpr const char* kOurs[] = {"vllm:gpu_cache_usage_perc", "vllm:time_per_output_token_seconds"};
@@ -48,9 +48,12 @@ std::set<std::string> outline(const std::string& exposition) {
     const std::string labels = line[name.size()] == '{' ? line.substr(name.size(), line.rfind('}') - name.size()) : "";
     for (std::sregex_iterator it(labels.begin(), labels.end(), label), end; it != end; ++it) {
       const std::string key = (*it)[1], value = (*it)[2];
-      if (key == "le") le = value;
-      else if (key == "reason" || key == "source" || key == "finished_reason") shown.push_back(key + "=" + value);
-      else shown.push_back(key);
+      if (key == "le")
+        le = value;
+      else if (key == "reason" || key == "source" || key == "finished_reason")
+        shown.push_back(key + "=" + value);
+      else
+        shown.push_back(key);
     }
     std::ranges::sort(shown);
     std::string key = name + "{";
@@ -97,7 +100,9 @@ std::vector<std::pair<std::string, std::string>> recorded_cache_labels() {
   return out;
 }
 
-Metrics::Options options() { return {.model_name = "m", .max_model_len = 4096, .cache_config = recorded_cache_labels()}; }
+Metrics::Options options() {
+  return {.model_name = "m", .max_model_len = 4096, .cache_config = recorded_cache_labels()};
+}
 
 TEST(Metrics, HasVllmsSeries) {
   Metrics metrics(options());
@@ -120,8 +125,13 @@ TEST(Metrics, CountsTokensAndSequences) {
   metrics.on_prompt(100, 32);
   metrics.on_first_token(0.05);
   metrics.on_tokens(2, 0.02);
-  metrics.on_finished({.finish_reason = "length", .e2e_s = 1.2, .decode_s = 0.4, .num_prompt_tokens = 100,
-                       .num_generation_tokens = 3, .num_cached_tokens = 32, .max_tokens = 3});
+  metrics.on_finished({.finish_reason = "length",
+                       .e2e_s = 1.2,
+                       .decode_s = 0.4,
+                       .num_prompt_tokens = 100,
+                       .num_generation_tokens = 3,
+                       .num_cached_tokens = 32,
+                       .max_tokens = 3});
   metrics.on_rejected("max_num_queued_reqs");
   const std::string text = metrics.expose({});
   auto of = [&](const std::string& name) { return value(text, name + kLabels); };
@@ -168,7 +178,8 @@ TEST(Metrics, TakesTheEnginesNumbers) {
 
 TEST(Metrics, GroupsHttpRequests) {
   Metrics metrics(options());
-  for (const char* probe : {"/health", "/metrics", "/ping", "/load", "/version"}) metrics.on_http(probe, "GET", 200, 0, 0, 0);
+  for (const char* probe : {"/health", "/metrics", "/ping", "/load", "/version"})
+    metrics.on_http(probe, "GET", 200, 0, 0, 0);
   EXPECT_EQ(metrics.expose({}).find("http_requests_total{"), std::string::npos);
   metrics.on_http("/v1/completions", "POST", 404, 0.7, 10, 20);
   for (int i = 0; i < 100; ++i) metrics.on_http("none", "M" + std::to_string(i), 405, 0, 0, 0);  // a hostile client

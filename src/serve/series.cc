@@ -22,7 +22,8 @@ prometheus::Counter& Series::counter(const std::string& name, const std::string&
   return bare_counter(name, help, labels);
 }
 
-prometheus::Counter& Series::bare_counter(const std::string& name, const std::string& help, const SeriesLabels& labels) {
+prometheus::Counter& Series::bare_counter(const std::string& name, const std::string& help,
+                                          const SeriesLabels& labels) {
   return prometheus::BuildCounter().Name(name + "_total").Help(help).Register(registry_).Add(labels);
 }
 
@@ -34,7 +35,8 @@ prometheus::Histogram& Series::histogram(const std::string& name, const std::str
 
 prometheus::Summary& Series::summary(const std::string& name, const std::string& help, const SeriesLabels& labels) {
   created(name, help, labels);
-  return prometheus::BuildSummary().Name(name).Help(help).Register(registry_).Add(labels, prometheus::Summary::Quantiles{});
+  return prometheus::BuildSummary().Name(name).Help(help).Register(registry_).Add(labels,
+                                                                                  prometheus::Summary::Quantiles{});
 }
 
 std::string Series::expose() const { return prometheus::TextSerializer().Serialize(registry_.Collect()); }

@@ -1,5 +1,6 @@
 #pragma once
-// What all connections share: options, policies, the server's state, counters. Every member may be called from any thread.
+// What all connections share: options, policies, the server's state, counters. Every member may be called from any
+// thread.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -28,8 +29,8 @@ class App {
   const unsigned routes_off;  // Route::Flags of rows that the options take away
 
   struct State {
-    std::string phase;      // before ready
-    std::string unhealthy;  // the reason; empty = healthy
+    std::string phase;               // before ready
+    std::string unhealthy;           // the reason; empty = healthy
     std::shared_ptr<const Api> api;  // null before ready
   };
   State state() const;

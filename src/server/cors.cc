@@ -32,9 +32,12 @@ bool has(const std::vector<std::string>& list, std::string_view item) {
 // http(s)://localhost, *.localhost, 127.x.y.z or [::1], with any port. "http://localhost.evil.example" is none.
 bool is_loopback_origin(std::string_view origin) {
   if (origin == "null") return true;
-  if (origin.starts_with("http://")) origin.remove_prefix(7);
-  else if (origin.starts_with("https://")) origin.remove_prefix(8);
-  else return false;
+  if (origin.starts_with("http://"))
+    origin.remove_prefix(7);
+  else if (origin.starts_with("https://"))
+    origin.remove_prefix(8);
+  else
+    return false;
   size_t colon = origin.rfind(':');
   if (colon != std::string_view::npos && origin.find(']', colon) == std::string_view::npos) {
     std::string_view port = origin.substr(colon + 1);
@@ -75,8 +78,10 @@ std::optional<serve::HttpResponse> Cors::preflight(const serve::HttpRequest& req
   std::vector<std::string_view> failures;
   const bool explicit_origin = !all_origins_ || credentials_;
   if (explicit_origin) out.headers.emplace_back("Vary", "Origin");
-  if (!allows_origin(origin)) failures.push_back("origin");
-  else out.headers.emplace_back("Access-Control-Allow-Origin", explicit_origin ? origin : "*");
+  if (!allows_origin(origin))
+    failures.push_back("origin");
+  else
+    out.headers.emplace_back("Access-Control-Allow-Origin", explicit_origin ? origin : "*");
   if (!has(methods_, method)) failures.push_back("method");
   const std::string& wanted = request.header("access-control-request-headers");
   if (!all_headers_) {
@@ -91,8 +96,10 @@ std::optional<serve::HttpResponse> Cors::preflight(const serve::HttpRequest& req
   }
   out.headers.emplace_back("Access-Control-Allow-Methods", methods_text_);
   out.headers.emplace_back("Access-Control-Max-Age", "600");
-  if (!all_headers_) out.headers.emplace_back("Access-Control-Allow-Headers", headers_text_);
-  else if (!wanted.empty()) out.headers.emplace_back("Access-Control-Allow-Headers", wanted);
+  if (!all_headers_)
+    out.headers.emplace_back("Access-Control-Allow-Headers", headers_text_);
+  else if (!wanted.empty())
+    out.headers.emplace_back("Access-Control-Allow-Headers", wanted);
   if (credentials_) out.headers.emplace_back("Access-Control-Allow-Credentials", "true");
   out.status = failures.empty() ? 200 : 400;
   out.body = failures.empty() ? "OK" : fmt::format("Disallowed CORS {}", fmt::join(failures, ", "));

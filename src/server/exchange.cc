@@ -101,8 +101,10 @@ size_t Exchange::pending_bytes() const {
 
 void Exchange::on_disconnect(std::function<void()> callback) {
   Notice notice(mutex_);
-  if (phase_ == Phase::kClosed) notice.callback = std::move(callback);
-  else if (phase_ != Phase::kComplete) disconnect_callback_ = std::move(callback);
+  if (phase_ == Phase::kClosed)
+    notice.callback = std::move(callback);
+  else if (phase_ != Phase::kComplete)
+    disconnect_callback_ = std::move(callback);
 }
 
 void Exchange::abandon() {

@@ -24,9 +24,9 @@ class Exchange {
     bool has_head = false;
     serve::HttpResponse head;  // with its body, unless `stream`
     bool stream = false;
-    std::string bytes;         // of the stream
-    bool ended = false;        // nothing follows
-    bool cut = false;          // close the connection without a proper end
+    std::string bytes;   // of the stream
+    bool ended = false;  // nothing follows
+    bool cut = false;    // close the connection without a proper end
   };
   Output take();
   /// Bytes taken that the socket has not accepted yet.

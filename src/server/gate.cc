@@ -91,7 +91,7 @@ Decision decide(const App& app, RequestHead head, std::string client) {
   }
   if (head.content_length > app.options.max_body_bytes) {
     out.refusal = error_response(413, fmt::format("The body has {} bytes; at most {} are taken.", head.content_length,
-                                             app.options.max_body_bytes));
+                                                  app.options.max_body_bytes));
     return out;
   }
   out.route = match.route;

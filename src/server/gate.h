@@ -13,10 +13,10 @@ namespace vllm::server {
 struct Decision {
   const Route* route = nullptr;  // null: answer with `refusal`
   serve::HttpResponse refusal;
-  serve::HttpRequest request;    // without its body
+  serve::HttpRequest request;                                       // without its body
   std::vector<std::pair<std::string, std::string>> answer_headers;  // CORS, X-Request-Id: on whatever is answered
-  std::string logged_target;     // for the access log
-  std::string metrics_handler;   // "none" where no route matched
+  std::string logged_target;                                        // for the access log
+  std::string metrics_handler;                                      // "none" where no route matched
 };
 
 /// Order: request id, preflight, key, route (404, 405, 307), draining or not ready, size of the body.

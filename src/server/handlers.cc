@@ -15,8 +15,10 @@ serve::HttpResponse not_implemented(std::string message) {
 }
 
 void call(const Api::Handler& handler, serve::HttpRequest request, const Writer& writer) {
-  if (handler) handler(std::move(request), writer);
-  else writer->respond(not_implemented(fmt::format("{} is not served here.", request.path)));
+  if (handler)
+    handler(std::move(request), writer);
+  else
+    writer->respond(not_implemented(fmt::format("{} is not served here.", request.path)));
 }
 
 serve::HttpResponse html(std::string body) {

@@ -1,16 +1,17 @@
 #include "server/listener.h"
 
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstring>
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "server/connection.h"
@@ -44,7 +45,8 @@ size_t connection_limit(size_t wanted) {
 std::string address_text(const tcp::endpoint& endpoint) {
   auto address = endpoint.address();
   if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return fmt::format("{}:{}", asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string(), endpoint.port());
+    return fmt::format("{}:{}", asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string(),
+                       endpoint.port());
   }
   return fmt::format("{}:{}", address.to_string(), endpoint.port());
 }
@@ -96,6 +98,7 @@ struct Listener::Impl : std::enable_shared_from_this<Impl> {
   Status open_hosts();
   Status open_unix(const std::string& path);
   void accept(Door& door);
+  void welcome(const std::shared_ptr<Loop>& loop, Connection::Socket socket);
   void accept_later(Door& door, std::string_view why);
 };
 
@@ -138,9 +141,12 @@ Status Listener::Impl::open_hosts() {
     bool opened = false;
     for (const auto& entry : found) {
       Status status = open_tcp({entry.endpoint().address(), port});
-      if (status) opened = true;
-      else if (status.error().code == ErrorCode::kUnavailable) return status;
-      else last = std::move(status);  // "localhost" may name ::1 on a machine without IPv6
+      if (status)
+        opened = true;
+      else if (status.error().code == ErrorCode::kUnavailable)
+        return status;
+      else
+        last = std::move(status);  // "localhost" may name ::1 on a machine without IPv6
     }
     if (!opened) return last;
   }
@@ -180,26 +186,37 @@ void Listener::Impl::accept_later(Door& door, std::string_view why) {
   });
 }
 
+void Listener::Impl::welcome(const std::shared_ptr<Loop>& loop, Connection::Socket socket) {
+  error_code ignored;
+  socket.set_option(tcp::no_delay(true), ignored);
+  // A client whose machine is gone sends no FIN: after about two minutes of silence its request is aborted.
+  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  const std::pair<int, int> probes[] = {{TCP_KEEPIDLE, 60}, {TCP_KEEPINTVL, 10}, {TCP_KEEPCNT, 6}};
+  for (auto [name, value] : probes) setsockopt(socket.native_handle(), IPPROTO_TCP, name, &value, sizeof value);
+  std::string client = client_text(socket);
+  auto connection = std::make_shared<Connection>(loop, app, std::move(socket), std::move(client));
+  asio::post(loop->context, [connection] { connection->start(); });
+}
+
 void Listener::Impl::accept(Door& door) {
   if (!door.acceptor.is_open()) return;
   // Further clients wait in the kernel's queue until a connection ends.
   if (app->num_connections.load() >= limit) return accept_later(door, "too many connections");
   const std::shared_ptr<Loop>& loop = loops[next_loop++ % loops.size()];
-  door.acceptor.async_accept(loop->context, [self = shared_from_this(), &door, loop](error_code ec, Connection::Socket socket) {
-    if (ec == asio::error::operation_aborted || !door.acceptor.is_open()) return;
-    if (ec == asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system ||
-        ec == asio::error::no_buffer_space || ec == asio::error::no_memory) {
-      return self->accept_later(door, ec.message());  // the client stays in the queue: accepting at once would spin
-    }
-    if (!ec) {
-      error_code ignored;
-      socket.set_option(tcp::no_delay(true), ignored);
-      std::string client = client_text(socket);
-      auto connection = std::make_shared<Connection>(loop, self->app, std::move(socket), std::move(client));
-      asio::post(loop->context, [connection] { connection->start(); });
-    }
-    self->accept(door);
-  });
+  door.acceptor.async_accept(
+      loop->context, [self = shared_from_this(), &door, loop](error_code ec, Connection::Socket socket) {
+        if (ec == asio::error::operation_aborted || !door.acceptor.is_open()) return;
+        if (ec == asio::error::no_descriptors || ec == boost::system::errc::too_many_files_open_in_system ||
+            ec == asio::error::no_buffer_space || ec == asio::error::no_memory) {
+          return self->accept_later(door, ec.message());  // the client stays in the queue: accepting at once would spin
+        }
+        try {
+          if (!ec) self->welcome(loop, std::move(socket));
+          self->accept(door);
+        } catch (const std::exception& e) {  // out of memory, say: this client is dropped, the door stays open
+          self->accept_later(door, e.what());
+        }
+      });
 }
 
 Listener::Listener(std::shared_ptr<App> app, std::vector<std::shared_ptr<Loop>> loops)

@@ -1,6 +1,7 @@
 #pragma once
 // One I/O thread's event loop and the connections that live on it.
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <unordered_set>
 
@@ -11,6 +12,8 @@ class Connection;
 struct Loop {
   boost::asio::io_context context{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{context.get_executor()};
+  // Opens the loop's descriptors now: when they have run out it is too late.
+  boost::asio::generic::stream_protocol::socket reactor{context};
   std::unordered_set<Connection*> connections;  // touched on the loop's thread only
   bool stopping = false;                        // likewise: new connections are closed at once
 };

@@ -44,7 +44,8 @@ std::string make_docs_page(std::span<const Route> routes, unsigned off) {
   std::string rows;
   for (const Route& route : routes) {
     if (!listed(route, off)) continue;
-    rows += fmt::format("<tr><td>{}</td><td><code>{}</code></td><td>{}</td></tr>\n", route.method, route.path, route.summary);
+    rows += fmt::format("<tr><td>{}</td><td><code>{}</code></td><td>{}</td></tr>\n", route.method, route.path,
+                        route.summary);
   }
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>vllm.cpp endpoints</title>\n"

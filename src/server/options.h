@@ -14,7 +14,7 @@ struct ServerOptions {
 
   // Where to listen
   std::vector<std::string> hosts = {};  // --host: names or addresses; none or an empty one = all, IPv6 and IPv4
-  uint16_t port = 8000;            // 0 = any free one (tests)
+  uint16_t port = 8000;                 // 0 = any free one (tests)
   std::string uds = {};                 // --uds: a Unix socket instead of host and port
   int io_threads = 2;
 
@@ -43,7 +43,7 @@ struct ServerOptions {
   size_t max_header_bytes = size_t{256} << 10;    // --h11-max-incomplete-event-size
   size_t max_header_count = 256;                  // --h11-max-header-count
   size_t max_pending_bytes = size_t{16} << 20;    // of one answer whose reader lags; then the connection is cut
-  size_t max_connections = 4096;                  // lowered to what RLIMIT_NOFILE allows
+  size_t max_connections = 8192;                  // lowered to what RLIMIT_NOFILE allows
   Ms keep_alive_timeout{5000};                    // VLLM_HTTP_TIMEOUT_KEEP_ALIVE
   Ms header_timeout{30000};                       // from the first byte (or the connect) to the head's end
   Ms body_stall_timeout{30000};                   // without a new byte

@@ -39,18 +39,20 @@ TEST(Auth, ComparesWholeKeys) {
   EXPECT_TRUE(auth.required());
   EXPECT_TRUE(auth.allows("Bearer k2"));
   EXPECT_TRUE(auth.allows("BEARER k1"));
-  for (const char* bad : {"", "Bearer", "Bearer ", "Bearer k", "Bearer k1 ", "k1", "Bearerk1"}) EXPECT_FALSE(auth.allows(bad)) << bad;
+  for (const char* bad : {"", "Bearer", "Bearer ", "Bearer k", "Bearer k1 ", "k1", "Bearerk1"})
+    EXPECT_FALSE(auth.allows(bad)) << bad;
   EXPECT_FALSE(Auth({""}).required());
 }
 
 TEST(Cors, LoopbackAndNullByDefault) {
   Cors cors(ServerOptions{});
-  for (const char* good : {"null", "http://localhost", "http://localhost:3000", "https://127.0.0.1:8443", "http://[::1]:80",
-                           "http://[::1]", "http://app.localhost:5173"}) {
+  for (const char* good : {"null", "http://localhost", "http://localhost:3000", "https://127.0.0.1:8443",
+                           "http://[::1]:80", "http://[::1]", "http://app.localhost:5173"}) {
     EXPECT_TRUE(cors.allows_origin(good)) << good;
   }
-  for (const char* bad : {"http://localhost.evil.example", "http://evil.example", "http://127.0.0.1.evil.example", "localhost",
-                          "http://localhost:80@evil.example", "http://localhost:", "file://", "http://192.168.0.1", ""}) {
+  for (const char* bad :
+       {"http://localhost.evil.example", "http://evil.example", "http://127.0.0.1.evil.example", "localhost",
+        "http://localhost:80@evil.example", "http://localhost:", "file://", "http://192.168.0.1", ""}) {
     EXPECT_FALSE(cors.allows_origin(bad)) << bad;
   }
 }
@@ -74,19 +76,25 @@ TEST(Cors, FlagsAsStarlette) {
   EXPECT_EQ(find(headers, "Access-Control-Allow-Origin"), "http://x");
   EXPECT_EQ(find(headers, "Access-Control-Allow-Credentials"), "true");
 
-  options = {.cors_flag_given = true, .allowed_origins = {"http://x"}, .allowed_methods = {"GET"}, .allowed_headers = {"X-A"}};
+  options = {
+      .cors_flag_given = true, .allowed_origins = {"http://x"}, .allowed_methods = {"GET"}, .allowed_headers = {"X-A"}};
   Cors strict(options);
   EXPECT_FALSE(strict.allows_origin("http://localhost"));
   request = {.method = "OPTIONS",
-             .headers = {{"origin", "http://y"}, {"access-control-request-method", "POST"}, {"access-control-request-headers", "x-a, x-b"}}};
+             .headers = {{"origin", "http://y"},
+                         {"access-control-request-method", "POST"},
+                         {"access-control-request-headers", "x-a, x-b"}}};
   auto refused = strict.preflight(request);
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->status, 400);
   EXPECT_EQ(refused->body, "Disallowed CORS origin, method, headers");
-  request.headers = {{"origin", "http://x"}, {"access-control-request-method", "GET"}, {"access-control-request-headers", "X-A,accept"}};
+  request.headers = {{"origin", "http://x"},
+                     {"access-control-request-method", "GET"},
+                     {"access-control-request-headers", "X-A,accept"}};
   auto allowed = strict.preflight(request);
   EXPECT_EQ(allowed->status, 200);
-  EXPECT_EQ(find(allowed->headers, "Access-Control-Allow-Headers"), "Accept, Accept-Language, Content-Language, Content-Type, X-A");
+  EXPECT_EQ(find(allowed->headers, "Access-Control-Allow-Headers"),
+            "Accept, Accept-Language, Content-Language, Content-Type, X-A");
   request.headers = {{"origin", "http://x"}};
   EXPECT_FALSE(strict.preflight(request));
 }
@@ -94,7 +102,8 @@ TEST(Cors, FlagsAsStarlette) {
 TEST(Routes, MatchSegments) {
   auto routes = all_routes();
   EXPECT_EQ(match_route(routes, "GET", "/v1/responses/r_1", 0).route->path, "/v1/responses/{response_id}");
-  EXPECT_EQ(match_route(routes, "POST", "/v1/responses/r_1/cancel", 0).route->path, "/v1/responses/{response_id}/cancel");
+  EXPECT_EQ(match_route(routes, "POST", "/v1/responses/r_1/cancel", 0).route->path,
+            "/v1/responses/{response_id}/cancel");
   EXPECT_EQ(match_route(routes, "GET", "/v1/responses/", 0).route, nullptr);
   EXPECT_EQ(match_route(routes, "GET", "/v1/responses/a/b", 0).route, nullptr);
   EXPECT_EQ(match_route(routes, "GET", "/v1", 0).route, nullptr);

@@ -71,7 +71,8 @@ struct RequestParser::Impl final : http::basic_parser<true> {
   void on_header_impl(error_code& ec) override {
     // RFC 9112 6: whoever frames a body in two ways, or in a way an intermediary may read otherwise, is refused.
     if (content_lengths > 1) return refuse(ec, 400, "several Content-Length fields");
-    if (content_lengths > 0 && transfer_encodings > 0) return refuse(ec, 400, "Content-Length beside Transfer-Encoding");
+    if (content_lengths > 0 && transfer_encodings > 0)
+      return refuse(ec, 400, "Content-Length beside Transfer-Encoding");
     if (transfer_encodings > 0 && head.version < 11) return refuse(ec, 400, "Transfer-Encoding in HTTP/1.0");
     if (transfer_encodings > 1) return refuse(ec, 400, "several Transfer-Encoding fields");
     if (transfer_encodings > 0 && transfer_encoding != "chunked") {

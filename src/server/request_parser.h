@@ -13,7 +13,7 @@ namespace vllm::server {
 
 struct RequestHead {
   std::string method, target;
-  int version = 11;  // 10 or 11
+  int version = 11;                                          // 10 or 11
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   bool keep_alive = true;
   bool expect_continue = false;

@@ -25,7 +25,8 @@ State parse(RequestParser& parser, std::string bytes, size_t piece) {
 
 TEST(RequestParser, GivesTheSameAtEverySplit) {
   const std::string request =
-      "POST /a?b HTTP/1.1\r\nHost: h\r\nX-Thing:  v \r\nTransfer-Encoding: chunked\r\n\r\n4;e=1\r\nwiki\r\n5\r\npedia\r\n0\r\nT: 1\r\n\r\n";
+      "POST /a?b HTTP/1.1\r\nHost: h\r\nX-Thing:  v \r\nTransfer-Encoding: "
+      "chunked\r\n\r\n4;e=1\r\nwiki\r\n5\r\npedia\r\n0\r\nT: 1\r\n\r\n";
   for (size_t piece = 1; piece <= request.size(); ++piece) {
     RequestParser parser(kLimits);
     ASSERT_EQ(parse(parser, request, piece), State::kDone) << piece;
@@ -50,8 +51,10 @@ TEST(RequestParser, StopsAtTheHead) {
 
 TEST(RequestParser, LimitsChunkedBodies) {
   RequestParser parser(kLimits);
-  EXPECT_EQ(parse(parser, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, 'x'), 100),
-            State::kError);
+  EXPECT_EQ(
+      parse(parser, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, 'x'),
+            100),
+      State::kError);
   EXPECT_EQ(parser.failure().status, 413);
 }
 

@@ -13,13 +13,29 @@ struct StatusRow {
   int status;
   std::string_view reason;
 };
-constexpr StatusRow kReasons[] = {
-    {100, "Continue"}, {200, "OK"}, {204, "No Content"}, {307, "Temporary Redirect"}, {400, "Bad Request"},
-    {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
-    {408, "Request Timeout"}, {409, "Conflict"}, {413, "Request Entity Too Large"}, {414, "Request-URI Too Long"},
-    {415, "Unsupported Media Type"}, {422, "Unprocessable Entity"}, {429, "Too Many Requests"},
-    {431, "Request Header Fields Too Large"}, {499, "Client Closed Request"}, {500, "Internal Server Error"},
-    {501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}};
+constexpr StatusRow kReasons[] = {{100, "Continue"},
+                                  {200, "OK"},
+                                  {204, "No Content"},
+                                  {307, "Temporary Redirect"},
+                                  {400, "Bad Request"},
+                                  {401, "Unauthorized"},
+                                  {403, "Forbidden"},
+                                  {404, "Not Found"},
+                                  {405, "Method Not Allowed"},
+                                  {408, "Request Timeout"},
+                                  {409, "Conflict"},
+                                  {413, "Request Entity Too Large"},
+                                  {414, "Request-URI Too Long"},
+                                  {415, "Unsupported Media Type"},
+                                  {422, "Unprocessable Entity"},
+                                  {429, "Too Many Requests"},
+                                  {431, "Request Header Fields Too Large"},
+                                  {499, "Client Closed Request"},
+                                  {500, "Internal Server Error"},
+                                  {501, "Not Implemented"},
+                                  {502, "Bad Gateway"},
+                                  {503, "Service Unavailable"},
+                                  {504, "Gateway Timeout"}};
 
 // Formatted once a second and thread.
 const std::string& http_date() {
@@ -65,8 +81,10 @@ std::string response_head(const serve::HttpResponse& response, Framing framing, 
     append_field(out, "content-type", response.content_type);
   }
   if (framing == Framing::kChunked) out += "transfer-encoding: chunked\r\n";
-  if (close) out += "connection: close\r\n";
-  else if (say_keep_alive) out += "connection: keep-alive\r\n";
+  if (close)
+    out += "connection: close\r\n";
+  else if (say_keep_alive)
+    out += "connection: keep-alive\r\n";
   out += "\r\n";
   return out;
 }

@@ -17,11 +17,11 @@ struct Route {
   void (*handler)(App& app, serve::HttpRequest request, Writer writer);
   enum Flags : unsigned {
     kNone = 0,
-    kNeedsModel = 1,    // 503 with the phase until ready, and while draining
-    kHidden = 2,        // not in /openapi.json and /docs (pages)
-    kDocs = 4,          // gone with --disable-fastapi-docs
-    kUi = 8,            // gone with --no-ui
-    kNotBuilt = 16,     // known to vLLM, answers 501
+    kNeedsModel = 1,  // 503 with the phase until ready, and while draining
+    kHidden = 2,      // not in /openapi.json and /docs (pages)
+    kDocs = 4,        // gone with --disable-fastapi-docs
+    kUi = 8,          // gone with --no-ui
+    kNotBuilt = 16,   // known to vLLM, answers 501
   };
   unsigned flags = kNone;
   std::string_view summary = {};

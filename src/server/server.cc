@@ -1,7 +1,7 @@
 #include "server/server.h"
 
-#include <boost/asio/post.hpp>
 #include <fmt/core.h>
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <future>
@@ -48,7 +48,8 @@ void run_loop(Loop& loop) {
     try {
       loop.context.run();
       return;
-    } catch (const std::exception& e) {  // nothing that runs here may throw; if it does, one handler is lost, not the server
+    } catch (
+        const std::exception& e) {  // nothing that runs here may throw; if it does, one handler is lost, not the server
       LOG_ERROR("I/O thread: {}", e.what());
     }
   }

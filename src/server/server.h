@@ -16,7 +16,8 @@ class Server {
   explicit Server(ServerOptions options);
   ~Server();  // stop()
 
-  /// Bind, listen and start the I/O threads. kUnavailable if the address is in use, kInvalidArgument if a host is unknown.
+  /// Bind, listen and start the I/O threads. kUnavailable if the address is in use, kInvalidArgument if a host is
+  /// unknown.
   Status start();
   /// The bound port; 0 with --uds.
   uint16_t port() const;
@@ -30,7 +31,8 @@ class Server {
   /// Refuse new requests with 503, close idle connections, and wait until the open requests have been answered.
   /// False if `timeout` passed first. Call stop() next.
   bool drain(std::chrono::milliseconds timeout);
-  /// Close the listeners and every connection (open requests see a disconnect), and join the threads. Idempotent.
+  /// Close the listeners and every connection (open requests see a disconnect), and join the threads. Idempotent; never
+  /// from a handler.
   void stop();
 
   /// "Available routes are:" and one line for each.

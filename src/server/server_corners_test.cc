@@ -1,5 +1,8 @@
 // HTTP corners over raw sockets: framing, limits, slow and vanishing clients.
+#include <sys/resource.h>
+
 #include <atomic>
+#include <ctime>
 
 #include "server/test_server.h"
 
@@ -14,7 +17,8 @@ constexpr const char* kHeld = "/v1/completions";
 TEST(Corners, ExpectContinue) {
   TestServer s;
   auto client = s.client();
-  client.send(std::string("POST ") + kEcho + " HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  client.send(std::string("POST ") + kEcho +
+              " HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
   EXPECT_EQ(client.reply().status, 100);
   client.send("hi");
   EXPECT_EQ(client.reply().body, "POST /v1/chat/completions?\nhi");
@@ -53,10 +57,12 @@ TEST(Corners, ChunkedRequestBodies) {
   TestServer s;
   auto client = s.client();
   const std::string head = std::string("POST ") + kEcho + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
-  EXPECT_EQ(client.ask(head + "3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: t\r\n\r\n").body, "POST /v1/chat/completions?\nabcde");
+  EXPECT_EQ(client.ask(head + "3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nTrailer: t\r\n\r\n").body,
+            "POST /v1/chat/completions?\nabcde");
   for (char c : head + "1\r\nz\r\n0\r\n\r\n") client.send(std::string_view(&c, 1));
   EXPECT_EQ(client.reply().body, "POST /v1/chat/completions?\nz");
-  for (const char* bad : {"x\r\nabc\r\n", "-1\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "ffffffffffffffffff\r\n", "0x3\r\nabc\r\n0\r\n\r\n"}) {
+  for (const char* bad :
+       {"x\r\nabc\r\n", "-1\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "ffffffffffffffffff\r\n", "0x3\r\nabc\r\n0\r\n\r\n"}) {
     auto reply = s.ask(head + bad);
     EXPECT_EQ(reply.status, 400) << bad;
     EXPECT_EQ(reply.headers["connection"], "close");
@@ -66,20 +72,20 @@ TEST(Corners, ChunkedRequestBodies) {
 TEST(Corners, AmbiguousFramingIsRefused) {
   TestServer s;
   const std::string head = std::string("POST ") + kEcho + " HTTP/1.1\r\nHost: h\r\n";
-  for (const char* bad : {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                          "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-                          "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
-                          "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-                          "Content-Length: +3\r\n\r\nabc", "Content-Length: -1\r\n\r\n", "Content-Length: 0x3\r\n\r\nabc",
-                          "Content-Length: 99999999999999999999999\r\n\r\nabc", "Content-Length: \r\n\r\n",
-                          "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-                          "Content-Length : 3\r\n\r\nabc", "Host: other\r\n\r\n", "No colon\r\n\r\n",
-                          ": empty\r\n\r\n", "A\x01: b\r\n\r\n"}) {
+  for (const char* bad :
+       {"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        "Content-Length: +3\r\n\r\nabc", "Content-Length: -1\r\n\r\n", "Content-Length: 0x3\r\n\r\nabc",
+        "Content-Length: 99999999999999999999999\r\n\r\nabc", "Content-Length: \r\n\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "Content-Length : 3\r\n\r\nabc",
+        "Host: other\r\n\r\n", "No colon\r\n\r\n", ": empty\r\n\r\n", "A\x01: b\r\n\r\n"}) {
     EXPECT_EQ(s.ask(head + bad).status, 400) << bad;
   }
   EXPECT_EQ(s.ask(head + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n").status, 501);
   EXPECT_EQ(s.ask(head + "Transfer-Encoding: identity\r\n\r\n").status, 501);
-  EXPECT_EQ(s.ask(std::string("POST ") + kEcho + " HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").status, 400);
+  EXPECT_EQ(s.ask(std::string("POST ") + kEcho + " HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").status,
+            400);
   EXPECT_EQ(s.ask("GET /health HTTP/1.1\r\n\r\n").status, 400);  // no Host
 }
 
@@ -89,8 +95,8 @@ TEST(Corners, BadRequestLines) {
   for (const std::string& bad :
        {"GARBAGE\r\n\r\n"s, "GET  /health HTTP/1.1\r\nHost: h\r\n\r\n"s, "GET /health\r\n\r\n"s,
         "GET /health HTTP/9.9\r\nHost: h\r\n\r\n"s, "GET /he alth HTTP/1.1\r\nHost: h\r\n\r\n"s,
-        "GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n"s, "GET / HTTP/1.1\r\nHost: h\0\r\n\r\n"s, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"s,
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"s}) {
+        "GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n"s, "GET / HTTP/1.1\r\nHost: h\0\r\n\r\n"s,
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"s}) {
     auto client = s.client();
     auto reply = client.ask(bad);
     EXPECT_EQ(reply.status, 400) << bad;
@@ -180,7 +186,8 @@ TEST(Corners, BodiesOfAllRequestsTogetherAreBounded) {
   EXPECT_EQ(s.ask(make_request("POST", "/tokenize", "", std::string(300000, 'x'))).status, 503);
   writer->respond({});
   EXPECT_EQ(first.reply().status, 200);
-  EXPECT_TRUE(eventually([&] { return s.ask(make_request("POST", "/tokenize", "", std::string(300000, 'x'))).status == 200; }));
+  EXPECT_TRUE(
+      eventually([&] { return s.ask(make_request("POST", "/tokenize", "", std::string(300000, 'x'))).status == 200; }));
 }
 
 TEST(Corners, RefusedRequestsKeepTheConnectionIfTheirBodyIsSmall) {
@@ -228,8 +235,10 @@ TEST(Corners, VanishedClientsAreNoticedAtOnce) {
         EXPECT_TRUE(client.read_until("data: 1"));
       }
       EXPECT_EQ(calls, 0);
-      if (reset) client.reset();
-      else client.close();
+      if (reset)
+        client.reset();
+      else
+        client.close();
       EXPECT_TRUE(eventually([&] { return calls == 1; })) << streaming << reset;
       writer->write("data: 2\n\n");  // into the void
       writer->end();
@@ -305,6 +314,28 @@ TEST(Corners, ManyIdleConnections) {
   EXPECT_EQ(s.ask(make_request("GET", "/health")).status, 200);
   for (auto& client : clients) ASSERT_TRUE(client.send(make_request("GET", "/health")));
   for (auto& client : clients) ASSERT_EQ(client.reply().status, 200);
+}
+
+TEST(Corners, OutOfDescriptorsWaitsWithoutSpinning) {
+  TestServer s;
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const int next = ::dup(0);  // the lowest free number: the client below gets it, and accept() finds none
+  ASSERT_GE(next, 0);
+  ::close(next);
+  rlimit tight = before;
+  tight.rlim_cur = static_cast<rlim_t>(next) + 1;
+  setrlimit(RLIMIT_NOFILE, &tight);
+  auto client = s.client();
+  const std::clock_t cpu = std::clock();
+  client.send(make_request("GET", "/health"));
+  const bool answered = client.read_some(300);
+  const double busy = static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC;
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(client.connected());
+  EXPECT_FALSE(answered);
+  EXPECT_LT(busy, 0.1);
+  EXPECT_EQ(client.reply().status, 200);
 }
 
 TEST(Corners, ConnectionsBeyondTheLimitWaitTheirTurn) {

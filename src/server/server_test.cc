@@ -48,9 +48,8 @@ TEST(Server, SaysWhichEndpointsAreNotBuilt) {
   TestServer s;
   auto reply = s.ask(make_request("GET", "/v1/responses/resp_x"));
   EXPECT_EQ(reply.status, 501);
-  EXPECT_EQ(reply.body,
-            R"({"error":{"message":"The endpoint GET /v1/responses/resp_x is known but not built yet.",)"
-            R"("type":"NotImplementedError","param":null,"code":501}})");
+  EXPECT_EQ(reply.body, R"({"error":{"message":"The endpoint GET /v1/responses/resp_x is known but not built yet.",)"
+                        R"("type":"NotImplementedError","param":null,"code":501}})");
   EXPECT_EQ(s.ask(make_request("POST", "/v1/messages", "", "{}")).status, 501);
 }
 
@@ -83,7 +82,8 @@ TEST(Server, ServesVersionDocsAndOpenapi) {
   EXPECT_EQ(openapi.body.find("/v1/responses"), std::string::npos);
   EXPECT_NE(s.ask(make_request("GET", "/docs")).body.find("/v1/models"), std::string::npos);
   TestServer bare({.disable_fastapi_docs = true, .no_ui = true});
-  for (const char* path : {"/openapi.json", "/docs", "/"}) EXPECT_EQ(bare.ask(make_request("GET", path)).status, 404) << path;
+  for (const char* path : {"/openapi.json", "/docs", "/"})
+    EXPECT_EQ(bare.ask(make_request("GET", path)).status, 404) << path;
 }
 
 TEST(Server, SaysThePhaseUntilReady) {
@@ -118,7 +118,8 @@ TEST(Server, AsksForTheKeyEverywhereButOnPublicPaths) {
   for (const char* path : {"/health", "/ping", "/version", "/metrics", "/"}) {
     EXPECT_EQ(s.ask(make_request("GET", path)).status, 200) << path;
   }
-  for (const char* path : {"/v1/models", "/load", "/docs", "/openapi.json", "/v1/nothing", "/nothing", "//health", "/v1/models/"}) {
+  for (const char* path :
+       {"/v1/models", "/load", "/docs", "/openapi.json", "/v1/nothing", "/nothing", "//health", "/v1/models/"}) {
     auto reply = s.ask(make_request("GET", path));
     EXPECT_EQ(reply.status, 401) << path;
     EXPECT_EQ(reply.body, R"({"error":"Unauthorized"})");
@@ -129,7 +130,8 @@ TEST(Server, AsksForTheKeyEverywhereButOnPublicPaths) {
   };
   EXPECT_EQ(with("Bearer first"), 200);
   EXPECT_EQ(with("bearer second"), 200);
-  for (const char* bad : {"Bearer third", "Bearer firs", "Bearer firstx", "first", "Bearer", "Basic first", "Bearer  first"}) {
+  for (const char* bad :
+       {"Bearer third", "Bearer firs", "Bearer firstx", "first", "Bearer", "Basic first", "Bearer  first"}) {
     EXPECT_EQ(with(bad), 401) << bad;
   }
 }
@@ -147,8 +149,10 @@ TEST(Server, AnswersPreflightsBeforeTheKeyAndPutsCorsOnErrors) {
   auto refused = s.ask(make_request("GET", "/v1/models", "Origin: http://localhost:3000\r\n"));
   EXPECT_EQ(refused.status, 401);
   EXPECT_EQ(refused.headers["access-control-allow-origin"], "http://localhost:3000");
-  EXPECT_FALSE(s.ask(make_request("GET", "/v1/models", "Origin: http://a.example\r\n")).headers.contains("access-control-allow-origin"));
-  auto foreign = s.ask(make_request("OPTIONS", "/v1/models", "Origin: http://a.example\r\nAccess-Control-Request-Method: GET\r\n"));
+  EXPECT_FALSE(s.ask(make_request("GET", "/v1/models", "Origin: http://a.example\r\n"))
+                   .headers.contains("access-control-allow-origin"));
+  auto foreign = s.ask(
+      make_request("OPTIONS", "/v1/models", "Origin: http://a.example\r\nAccess-Control-Request-Method: GET\r\n"));
   EXPECT_EQ(foreign.status, 400);
   EXPECT_EQ(foreign.body, "Disallowed CORS origin");
   EXPECT_EQ(foreign.headers["content-type"], "text/plain; charset=utf-8");

@@ -155,7 +155,8 @@ class TestClient {
 /// A request with Host, and Content-Length where there is a body. `headers`: whole lines with \r\n.
 inline std::string make_request(std::string_view method, std::string_view path, std::string_view headers = {},
                                 std::string_view body = {}) {
-  std::string out = std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: here\r\n" + std::string(headers);
+  std::string out =
+      std::string(method) + " " + std::string(path) + " HTTP/1.1\r\nHost: here\r\n" + std::string(headers);
   if (!body.empty()) out += "Content-Length: " + std::to_string(body.size()) + "\r\n";
   return out + "\r\n" + std::string(body);
 }

@@ -11,7 +11,8 @@
 
 namespace vllm::server {
 
-/// chat_completions echoes method, path, query and body; completions hands its writer to the test; the rest say their name.
+/// chat_completions echoes method, path, query and body; completions hands its writer to the test; the rest say their
+/// name.
 class TestServer {
  public:
   explicit TestServer(ServerOptions options = {}, bool ready = true) {

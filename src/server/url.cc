@@ -75,8 +75,10 @@ Target parse_target(std::string_view target, std::string_view root_path) {
   }
   while (root_path.ends_with('/')) root_path.remove_suffix(1);
   if (!root_path.empty() && out.path.starts_with(root_path)) {
-    if (out.path.size() == root_path.size()) out.path = "/";
-    else if (out.path[root_path.size()] == '/') out.path.erase(0, root_path.size());
+    if (out.path.size() == root_path.size())
+      out.path = "/";
+    else if (out.path[root_path.size()] == '/')
+      out.path.erase(0, root_path.size());
   }
   return out;
 }

@@ -6,8 +6,8 @@
 namespace vllm::server {
 
 struct Target {
-  std::string path;   // percent-decoded, root path stripped: may hold any byte
-  std::string query;  // as sent
+  std::string path;    // percent-decoded, root path stripped: may hold any byte
+  std::string query;   // as sent
   std::string logged;  // path and query as uvicorn logs them: path re-quoted
 };
 

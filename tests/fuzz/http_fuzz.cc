@@ -1,5 +1,5 @@
-// Bytes of a client through the real connection coroutine, over a socket pair, with handlers that answer at once, stream,
-// or drop the request. Whatever comes in, the connection must end. The first byte picks the piece size.
+// Bytes of a client through the real connection coroutine, over a socket pair, with handlers that answer at once,
+// stream, or drop the request. Whatever comes in, the connection must end. The first byte picks the piece size.
 #include <sys/socket.h>
 #include <unistd.h>
 
