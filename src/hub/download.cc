@@ -50,6 +50,27 @@ std::optional<uint64_t> range_start(std::string_view text) {
   return failed == std::errc() && end != text.data() + text.size() && *end == '-' ? std::optional(start) : std::nullopt;
 }
 
+/// Refuse early what can't fit, instead of after an hour. Bytes that earlier attempts left are there already.
+Status check_space(const RepoCache& cache, const std::vector<RepoFile>& missing) {
+  std::error_code failed;
+  uint64_t there = 0, needed = 0;
+  for (fs::directory_iterator it(cache.blob("."), failed), end; !failed && it != end; it.increment(failed)) {
+    std::error_code ignored;
+    if (it->path().extension() == ".incomplete" && it->is_regular_file(ignored)) there += it->file_size(ignored);
+  }
+  for (const RepoFile& file : missing) {
+    if (__builtin_add_overflow(needed, file.size.value_or(0), &needed)) needed = UINT64_MAX;
+  }
+  RETURN_IF_ERROR(make_cache_folder(cache.folder()));
+  fs::space_info space = fs::space(cache.folder(), failed);
+  if (failed || needed <= there || needed - there <= space.available) return Status::ok();
+  return error(
+      ErrorCode::kResourceExhausted,
+      "the model needs {} and the disk under {} has {} free. Make room, or choose another disk with HF_HOME or "
+      "--download-dir",
+      human_bytes(needed - there), cache.folder().string(), human_bytes(space.available));
+}
+
 /// Downloads one file after another over one connection.
 class FileFetcher {
  public:
@@ -169,6 +190,8 @@ Status download_files(const RepoCache& cache, const HubRepo& repo, const std::st
   std::sort(missing.begin(), missing.end(), [](const RepoFile& a, const RepoFile& b) {  // small ones first
     return a.size != b.size ? a.size < b.size : a.path < b.path;
   });
+  if (missing.empty()) return Status::ok();
+  RETURN_IF_ERROR(check_space(cache, missing));
   for (const RepoFile& file : missing) progress.add_total(file.size.value_or(0));
 
   std::atomic<size_t> next{0};

@@ -251,6 +251,18 @@ TEST_F(Download, RefusesLiesAboutSizes) {
   expect_whole();
 }
 
+TEST_F(Download, SeesBeforehandThatTheDiskIsTooSmall) {
+  hub.fault = [](const TestRequest& request, TestResponse& response) {
+    if (!request.target.starts_with("/api/")) return;
+    response.body.replace(response.body.find("300000"), 6, "900000000000000000");
+  };
+  Status done = run();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_NE(done.error().message.find("the model needs 900000000.00 GB"), std::string::npos) << done.error().message;
+  EXPECT_EQ(hub.requests().size(), 1u);
+}
+
 TEST_F(Download, SaysWhenTheDiskIsFull) {
   fs::create_directories(large_blob().parent_path());
   fs::create_symlink("/dev/full", incomplete_path(large_blob()));
