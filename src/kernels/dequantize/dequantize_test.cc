@@ -46,8 +46,8 @@ TEST_P(GgufTypes, QuantsStayInTheirBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, GgufTypes,
-                         testing::Values(DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K,
-                                         DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K),
+                         testing::Values(DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0,
+                                         DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K),
                          [](const auto& param) { return std::string(vllm::info(param.param).name); });
 
 TEST(Dequantize, PlainTypesAtOddAddresses) {

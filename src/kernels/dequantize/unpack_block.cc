@@ -36,7 +36,9 @@ void unpack_scales_and_mins(const uint8_t (&s)[12], UnpackedBlock& out) {
   }
 }
 
-void unpack(const ggml::Q4_0& b, UnpackedBlock& out) { out.d = half(b.d), out.scale[0] = 1, unpack_nibbles(b.qs, out.q); }
+void unpack(const ggml::Q4_0& b, UnpackedBlock& out) {
+  out.d = half(b.d), out.scale[0] = 1, unpack_nibbles(b.qs, out.q);
+}
 
 void unpack(const ggml::Q4_1& b, UnpackedBlock& out) {
   out.d = half(b.d), out.dmin = -half(b.m), out.scale[0] = 1, out.min[0] = 1;

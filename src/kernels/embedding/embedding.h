@@ -10,12 +10,12 @@
 namespace vllm {
 
 struct EmbeddingParams {
-  TensorView<float, 2> out;             // [num_tokens, hidden], row stride free
-  std::span<const int32_t> token_ids;   // [num_tokens], each in [0, vocab_size): the caller has checked them
-  const void* weight = nullptr;         // [vocab_size, hidden], rows contiguous, any alignment (mapped memory as it is)
+  TensorView<float, 2> out;            // [num_tokens, hidden], row stride free
+  std::span<const int32_t> token_ids;  // [num_tokens], each in [0, vocab_size): the caller has checked them
+  const void* weight = nullptr;        // [vocab_size, hidden], rows contiguous, any alignment (mapped memory as it is)
   DType dtype = DType::kFloat32;
   int64_t vocab_size = 0;
-  float scale = 1.0f;                   // Gemma: sqrt(hidden)
+  float scale = 1.0f;  // Gemma: sqrt(hidden)
 };
 
 Status check(const EmbeddingParams& p);

@@ -5,11 +5,13 @@ namespace vllm {
 
 Status check(const EmbeddingParams& p) {
   const DTypeInfo& type = info(p.dtype);
-  if (!is_quantized(p.dtype) && p.dtype != DType::kFloat32 && p.dtype != DType::kFloat16 && p.dtype != DType::kBFloat16) {
+  if (!is_quantized(p.dtype) && p.dtype != DType::kFloat32 && p.dtype != DType::kFloat16 &&
+      p.dtype != DType::kBFloat16) {
     return invalid_argument("embedding: no weight of type {}", type.name);
   }
   if (p.out.size(1) % type.block_size != 0) {
-    return invalid_argument("embedding: {} columns are no multiple of the {} elements of a {} block", p.out.size(1), type.block_size, type.name);
+    return invalid_argument("embedding: {} columns are no multiple of the {} elements of a {} block", p.out.size(1),
+                            type.block_size, type.name);
   }
   if (p.out.size(0) != static_cast<int64_t>(p.token_ids.size())) {
     return invalid_argument("embedding: {} token ids for {} rows of out", p.token_ids.size(), p.out.size(0));
@@ -27,7 +29,8 @@ void embedding_cpu(const EmbeddingParams& p, ThreadPool& pool) {
       const int32_t id = p.token_ids[static_cast<size_t>(t)];
       CHECK(0 <= id && id < p.vocab_size);
       float* out = p.out.row(t);
-      dequantize_row(p.dtype, static_cast<const std::byte*>(p.weight) + static_cast<size_t>(id) * bytes, {out, static_cast<size_t>(hidden)});
+      dequantize_row(p.dtype, static_cast<const std::byte*>(p.weight) + static_cast<size_t>(id) * bytes,
+                     {out, static_cast<size_t>(hidden)});
       if (p.scale != 1.0f) {
         for (int64_t i = 0; i < hidden; ++i) out[i] *= p.scale;
       }

@@ -22,20 +22,20 @@ namespace vllm {
 struct LinearWeight {
   const void* data = nullptr;
   DType dtype = DType::kFloat32;
-  int64_t n = 0;  // output features
-  int64_t k = 0;  // input features; a multiple of the block size of dtype
+  int64_t n = 0;        // output features
+  int64_t k = 0;        // input features; a multiple of the block size of dtype
   bool packed = false;  // in the layout of pack_linear_weight
 };
 
 struct LinearParams {
-  TensorView<float, 2> out;        // [num_tokens, n], row stride free
-  TensorView<const float, 2> x;    // [num_tokens, k], row stride free
+  TensorView<float, 2> out;      // [num_tokens, n], row stride free
+  TensorView<const float, 2> x;  // [num_tokens, k], row stride free
   LinearWeight weight;
-  std::span<const float> bias;     // [n] or empty
-  bool add_to_out = false;         // out += instead of out = (fused residual add)
+  std::span<const float> bias;  // [n] or empty
+  bool add_to_out = false;      // out += instead of out = (fused residual add)
   // Slots kept from day one, so that LoRA, experts and shards need no other op:
-  const int32_t* lora_slot_of_token = nullptr;    // [num_tokens] or none
-  const int32_t* expert_rows = nullptr;           // rows of x in expert order, or none
+  const int32_t* lora_slot_of_token = nullptr;  // [num_tokens] or none
+  const int32_t* expert_rows = nullptr;         // rows of x in expert order, or none
   int tp_rank = 0, tp_size = 1;
 };
 
@@ -44,7 +44,8 @@ struct LinearParams {
 size_t linear_workspace_bytes(int64_t max_tokens, int64_t max_k);
 
 Status check(const LinearParams& p);
-/// The definition: dequantized weight, plain loops, double accumulators, x not quantized or rounded. Not for packed weights.
+/// The definition: dequantized weight, plain loops, double accumulators, x not quantized or rounded. Not for packed
+/// weights.
 void linear_ref(const LinearParams& p);
 /// Best ISA found at start-up. `workspace` has linear_workspace_bytes(num_tokens, k) bytes. A weight that is not packed
 /// is packed piece by piece in every call, into a scratch of each thread: right, but several times slower.

@@ -42,7 +42,9 @@ struct Avx2 {
   static I or_and(I a, I b, I mask) { return _mm256_or_si256(a, _mm256_and_si256(b, mask)); }
   static I sub_int(I a, I b) { return _mm256_sub_epi32(a, b); }
   template <int kLeft>
-  static I shift_int(I a) { return _mm256_slli_epi32(a, kLeft); }
+  static I shift_int(I a) {
+    return _mm256_slli_epi32(a, kLeft);
+  }
   template <int kLeft>
   static I shift(I a) {
     if constexpr (kLeft > 0) return _mm256_slli_epi16(a, kLeft);
@@ -94,7 +96,8 @@ struct Avx2 {
     }
     // The packs work in halves of a vector; the last permutation puts the dwords back in order.
     const I bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
-    _mm256_storeu_si256(reinterpret_cast<I*>(out.q), _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+    _mm256_storeu_si256(reinterpret_cast<I*>(out.q),
+                        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
     out.neg_sum_low = -sum_int(_mm256_add_epi32(q[0], q[1]));
     out.neg_sum = out.neg_sum_low - sum_int(_mm256_add_epi32(q[2], q[3]));
   }

@@ -42,7 +42,9 @@ struct Avx512 {
   static I or_and(I a, I b, I mask) { return _mm512_ternarylogic_epi32(a, b, mask, 0xf8); }  // a | (b & mask)
   static I sub_int(I a, I b) { return _mm512_sub_epi32(a, b); }
   template <int kLeft>
-  static I shift_int(I a) { return _mm512_slli_epi32(a, kLeft); }
+  static I shift_int(I a) {
+    return _mm512_slli_epi32(a, kLeft);
+  }
   template <int kLeft>
   static I shift(I a) {
     if constexpr (kLeft > 0) return _mm512_slli_epi16(a, kLeft);
@@ -61,7 +63,8 @@ struct Avx512 {
 
   static uint32_t largest_bits(const float* x) {
     const I magnitude = _mm512_set1_epi32(0x7fffffff);
-    return static_cast<uint32_t>(_mm512_reduce_max_epi32(_mm512_max_epi32(_mm512_and_si512(load(x), magnitude), _mm512_and_si512(load(x + 16), magnitude))));
+    return static_cast<uint32_t>(_mm512_reduce_max_epi32(
+        _mm512_max_epi32(_mm512_and_si512(load(x), magnitude), _mm512_and_si512(load(x + 16), magnitude))));
   }
   static void quantize_block(const float* x, float reciprocal, QuantizedBlock& out) {
     const F factor = _mm512_set1_ps(reciprocal);

@@ -1,7 +1,7 @@
 // Speed of the linear op: GB/s of weights read at one token, GOPS (2 n k per token) at many.
 //   linear_bench --benchmark_filter='q4_1/.*'      names: type/kernels/num_tokens/threads
-// The weight has 64 MB or more, so that one token reads it from memory; `of_read` is the share of the bandwidth that plain
-// reads of the same memory reach with the same threads (`read`).
+// The weight has 64 MB or more, so that one token reads it from memory; `of_read` is the share of the bandwidth that
+// plain reads of the same memory reach with the same threads (`read`).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -33,8 +33,8 @@ double seconds_now(int threads) {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// Bytes a second of reading 256 MB, one word of each cache line, with all threads: the best of several passes. One thread
-// is timed by its CPU time, as the op is.
+// Bytes a second of reading 256 MB, one word of each cache line, with all threads: the best of several passes. One
+// thread is timed by its CPU time, as the op is.
 double read_bandwidth(int threads) {
   static std::map<int, double> known;
   if (double value = known[threads]; value > 0) return value;
@@ -54,32 +54,42 @@ double read_bandwidth(int threads) {
   return known[threads];
 }
 
-void run_linear(benchmark::State& state, DType dtype, const linear::Kernels* kernels, int64_t num_tokens, int threads, bool in_cache) {
-  const double bytes_per_weight = static_cast<double>(linear::panel_bytes(dtype, kColumns)) / (kColumns * linear::kPanelRows);
+void run_linear(benchmark::State& state, DType dtype, const linear::Kernels* kernels, int64_t num_tokens, int threads,
+                bool in_cache) {
+  const double bytes_per_weight =
+      static_cast<double>(linear::panel_bytes(dtype, kColumns)) / (kColumns * linear::kPanelRows);
   const int64_t n = in_cache ? 1024 : static_cast<int64_t>((64 << 20) / bytes_per_weight / kColumns) / 64 * 64;
-  auto arrays = testing::make_linear({.num_tokens = num_tokens, .n = n, .blocks = kColumns / (is_quantized(dtype) ? info(dtype).block_size : 32)}, dtype, 1);
+  auto arrays = testing::make_linear(
+      {.num_tokens = num_tokens, .n = n, .blocks = kColumns / (is_quantized(dtype) ? info(dtype).block_size : 32)},
+      dtype, 1);
   ThreadPool& pool = pool_of(threads);
   PackedWeight packed = pack_linear_weight(arrays.params.weight, pool);
   arrays.params.weight = packed.weight;
   std::vector<std::byte> workspace(linear_workspace_bytes(num_tokens, kColumns));
   for (auto _ : state) linear::run(*kernels, std::span(&arrays.params, 1), workspace, pool);
-  const double rounds = static_cast<double>(state.iterations()), bytes = rounds * static_cast<double>(packed.storage.size());
+  const double rounds = static_cast<double>(state.iterations()),
+               bytes = rounds * static_cast<double>(packed.storage.size());
   state.counters["GB/s"] = benchmark::Counter(bytes / 1e9, benchmark::Counter::kIsRate);
-  state.counters["GOPS"] = benchmark::Counter(rounds * 2e-9 * static_cast<double>(n * kColumns * num_tokens), benchmark::Counter::kIsRate);
-  if (num_tokens == 1) state.counters["of_read"] = benchmark::Counter(bytes / read_bandwidth(threads), benchmark::Counter::kIsRate);
+  state.counters["GOPS"] =
+      benchmark::Counter(rounds * 2e-9 * static_cast<double>(n * kColumns * num_tokens), benchmark::Counter::kIsRate);
+  if (num_tokens == 1)
+    state.counters["of_read"] = benchmark::Counter(bytes / read_bandwidth(threads), benchmark::Counter::kIsRate);
 }
 
 void run_pack(benchmark::State& state, DType dtype) {
-  auto arrays = testing::make_linear({.num_tokens = 0, .n = 1024, .blocks = kColumns / (is_quantized(dtype) ? info(dtype).block_size : 32)}, dtype, 1);
+  auto arrays = testing::make_linear(
+      {.num_tokens = 0, .n = 1024, .blocks = kColumns / (is_quantized(dtype) ? info(dtype).block_size : 32)}, dtype, 1);
   for (auto _ : state) benchmark::DoNotOptimize(pack_linear_weight(arrays.params.weight, pool_of(1)));
-  state.counters["Mweights/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * 1e-6 * 1024 * kColumns, benchmark::Counter::kIsRate);
+  state.counters["Mweights/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * 1e-6 * 1024 * kColumns, benchmark::Counter::kIsRate);
 }
 
 void run_quantize(benchmark::State& state, const linear::Kernels* kernels) {
   std::vector<float> x(kColumns, 0.5f);
   std::vector<linear::QuantizedBlock> out(kColumns / 32);
   for (auto _ : state) kernels->quantize(x.data(), kColumns, out.data());
-  state.counters["Melements/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * 1e-6 * kColumns, benchmark::Counter::kIsRate);
+  state.counters["Melements/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * 1e-6 * kColumns, benchmark::Counter::kIsRate);
 }
 
 const bool kRegistered = [] {
@@ -94,9 +104,12 @@ const bool kRegistered = [] {
     for (DType dtype : kLinearTypes) {
       for (int64_t num_tokens : {1, 4, 32, 512}) {
         for (int threads : {1, 2}) {
-          std::string name = std::string(info(dtype).name) + "/" + kernels->name + "/" + std::to_string(num_tokens) + "/" + std::to_string(threads);
-          auto* bench = benchmark::RegisterBenchmark(name.c_str(), run_linear, dtype, kernels, num_tokens, threads, num_tokens > 1);
-          if (threads > 1) bench->UseRealTime();  // one thread: its CPU time, which other jobs of a shared machine disturb less
+          std::string name = std::string(info(dtype).name) + "/" + kernels->name + "/" + std::to_string(num_tokens) +
+                             "/" + std::to_string(threads);
+          auto* bench = benchmark::RegisterBenchmark(name.c_str(), run_linear, dtype, kernels, num_tokens, threads,
+                                                     num_tokens > 1);
+          if (threads > 1)
+            bench->UseRealTime();  // one thread: its CPU time, which other jobs of a shared machine disturb less
         }
       }
     }

@@ -16,7 +16,9 @@ constexpr int64_t kTileTokens = 64;
 constexpr int64_t kInlineElements = 8192;  // x smaller than this is prepared without waking the threads
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
-int64_t quantized_stride(int64_t k) { return round_up(k, kBlock) / kBlock * static_cast<int64_t>(sizeof(QuantizedBlock)); }
+int64_t quantized_stride(int64_t k) {
+  return round_up(k, kBlock) / kBlock * static_cast<int64_t>(sizeof(QuantizedBlock));
+}
 int64_t bfloat16_stride(int64_t k) { return round_up((k + 1) * static_cast<int64_t>(sizeof(float)), 16); }
 
 std::byte* align(std::byte* p) { return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(p) + 63) / 64 * 64); }
@@ -39,17 +41,20 @@ struct PreparedX {
   }
 };
 
-PreparedX prepare(const Kernels& kernels, std::span<const LinearParams> ps, int64_t first_token, int64_t last_token, std::byte* workspace,
-                  ThreadPool& pool) {
+PreparedX prepare(const Kernels& kernels, std::span<const LinearParams> ps, int64_t first_token, int64_t last_token,
+                  std::byte* workspace, ThreadPool& pool) {
   PreparedX out{.x = ps[0].x.slice(first_token, last_token)};
   const int64_t num_tokens = out.x.size(0), k = out.x.size(1);
   for (const LinearParams& p : ps) {
     if (is_quantized(p.weight.dtype)) out.quantized = align(workspace);
-    if (p.weight.dtype == DType::kBFloat16) out.bfloat16 = align(workspace) + round_up(num_tokens * quantized_stride(k), 64);
+    if (p.weight.dtype == DType::kBFloat16)
+      out.bfloat16 = align(workspace) + round_up(num_tokens * quantized_stride(k), 64);
   }
   auto one_token = [&](int64_t t, int) {
-    if (out.quantized) kernels.quantize(out.x.row(t), k, reinterpret_cast<QuantizedBlock*>(out.quantized + t * quantized_stride(k)));
-    if (out.bfloat16) kernels.round_to_bfloat16(out.x.row(t), k, reinterpret_cast<float*>(out.bfloat16 + t * bfloat16_stride(k)));
+    if (out.quantized)
+      kernels.quantize(out.x.row(t), k, reinterpret_cast<QuantizedBlock*>(out.quantized + t * quantized_stride(k)));
+    if (out.bfloat16)
+      kernels.round_to_bfloat16(out.x.row(t), k, reinterpret_cast<float*>(out.bfloat16 + t * bfloat16_stride(k)));
   };
   if (!out.quantized && !out.bfloat16) return out;
   if (num_tokens * k <= kInlineElements) {
@@ -67,7 +72,8 @@ struct Cut {
 };
 Cut cut(const LinearWeight& w, int64_t num_tokens, int num_threads) {
   const int64_t panels = round_up(w.n, kPanelRows) / kPanelRows;
-  // An unpacked weight is packed by each tile that reads it: no cut across tokens. Panels go in fours (see tile_of_type).
+  // An unpacked weight is packed by each tile that reads it: no cut across tokens. Panels go in fours (see
+  // tile_of_type).
   const int64_t tokens_per_tile = w.packed ? std::min(num_tokens, kTileTokens) : num_tokens;
   const int64_t token_tiles = (num_tokens + tokens_per_tile - 1) / tokens_per_tile;
   const int64_t wanted_tiles = 8 * num_threads;
@@ -75,7 +81,8 @@ Cut cut(const LinearWeight& w, int64_t num_tokens, int num_threads) {
   return {panels_per_tile, tokens_per_tile, (panels + panels_per_tile - 1) / panels_per_tile, token_tiles};
 }
 
-void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& prepared, int64_t first_token, const Cut& cut, int64_t tile) {
+void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& prepared, int64_t first_token,
+              const Cut& cut, int64_t tile) {
   const LinearWeight& w = p.weight;
   const int64_t row = tile / cut.token_tiles * cut.panels_per_tile * kPanelRows;
   const int64_t token = tile % cut.token_tiles * cut.tokens_per_tile, num_tokens = prepared.x.size(0);
@@ -155,7 +162,9 @@ void linear_cpu(std::span<const LinearParams> ps, std::span<std::byte> workspace
   linear::run(kernels, ps, workspace, pool);
 }
 
-void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPool& pool) { linear_cpu(std::span(&p, 1), workspace, pool); }
+void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPool& pool) {
+  linear_cpu(std::span(&p, 1), workspace, pool);
+}
 
 bool wants_packing(const LinearWeight& weight) { return !weight.packed && weight.n > 0 && weight.k > 0; }
 

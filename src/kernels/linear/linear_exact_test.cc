@@ -29,7 +29,8 @@ std::vector<float> result(const linear::Kernels& kernels, LinearArrays arrays, b
   if (!arrays.bias.empty()) arrays.params.bias = arrays.bias;
   ThreadPool pool(threads);
   PackedWeight packed_weight;
-  if (packed) packed_weight = pack_linear_weight(arrays.params.weight, pool), arrays.params.weight = packed_weight.weight;
+  if (packed)
+    packed_weight = pack_linear_weight(arrays.params.weight, pool), arrays.params.weight = packed_weight.weight;
   std::vector<std::byte> workspace(linear_workspace_bytes(arrays.params.x.size(0), arrays.params.weight.k));
   linear::run(kernels, std::span(&arrays.params, 1), workspace, pool);
   return rows_of(arrays.params);
@@ -47,15 +48,18 @@ TEST_P(LinearExact, PackingAndThreadsChangeNoBit) {
     LinearArrays arrays = make_linear(c, GetParam(), ++seed);
     for (const linear::Kernels* kernels : linear::available_kernels()) {
       std::vector<float> expected = result(*kernels, arrays, true, 1);
-      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, false, 1))) << kernels->name << " unpacked, " << c.num_tokens << " x " << c.n;
-      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, true, 3))) << kernels->name << " threads, " << c.num_tokens << " x " << c.n;
+      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, false, 1)))
+          << kernels->name << " unpacked, " << c.num_tokens << " x " << c.n;
+      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, true, 3)))
+          << kernels->name << " threads, " << c.num_tokens << " x " << c.n;
     }
   }
 }
 
 TEST_P(LinearExact, ARowIsTheSameAloneAndInAnyBatch) {
   for (int64_t n : {5, 80, 131}) {
-    const LinearCase c = {.num_tokens = 45, .n = n, .blocks = 4, .plain_k_cut = 3, .bias = true, .add_to_out = true, .x_padding = 5};
+    const LinearCase c = {
+        .num_tokens = 45, .n = n, .blocks = 4, .plain_k_cut = 3, .bias = true, .add_to_out = true, .x_padding = 5};
     LinearArrays all = make_linear(c, GetParam(), static_cast<uint32_t>(n));
     for (const linear::Kernels* kernels : linear::available_kernels()) {
       std::vector<float> expected = result(*kernels, all, true, 2);
@@ -64,8 +68,10 @@ TEST_P(LinearExact, ARowIsTheSameAloneAndInAnyBatch) {
           LinearArrays some = all;
           int64_t last = std::min(c.num_tokens, first + batch), size = last - first;
           some.params.x.shape[0] = some.params.out.shape[0] = size;
-          std::copy(all.x.begin() + first * all.params.x.stride[0], all.x.begin() + last * all.params.x.stride[0], some.x.begin());
-          std::copy(all.out.begin() + first * all.params.out.stride[0], all.out.begin() + last * all.params.out.stride[0], some.out.begin());
+          std::copy(all.x.begin() + first * all.params.x.stride[0], all.x.begin() + last * all.params.x.stride[0],
+                    some.x.begin());
+          std::copy(all.out.begin() + first * all.params.out.stride[0],
+                    all.out.begin() + last * all.params.out.stride[0], some.out.begin());
           std::vector<float> got = result(*kernels, some, true, 1);
           ASSERT_TRUE(same_bits(got, {expected.begin() + first * n, expected.begin() + last * n}))
               << kernels->name << " tokens " << first << " to " << last << " of n " << n;
@@ -82,7 +88,8 @@ TEST_P(LinearExact, EveryIsaGivesTheSameBitsForQuantizedWeights) {
     LinearArrays arrays = make_linear(c, GetParam(), ++seed);
     std::vector<float> expected = result(linear::scalar_kernels(), arrays, true, 1);
     for (const linear::Kernels* kernels : linear::available_kernels()) {
-      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, true, 1))) << kernels->name << " " << c.num_tokens << " x " << c.n;
+      EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, true, 1)))
+          << kernels->name << " " << c.num_tokens << " x " << c.n;
     }
   }
 }
@@ -91,7 +98,8 @@ TEST_P(LinearExact, NanAndInfinityStayInTheirRows) {
   const LinearCase c = {.num_tokens = 21, .n = 40, .blocks = 3};
   LinearArrays clean = make_linear(c, GetParam(), 7), dirty = clean;
   const int64_t k = clean.params.weight.k;
-  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity()};
   for (int64_t t : {0, 4, 20}) dirty.x[static_cast<size_t>(t * k + t % k)] = bad[t % 3];
   for (const linear::Kernels* kernels : linear::available_kernels()) {
     std::vector<float> expected = result(*kernels, clean, true, 2), got = result(*kernels, dirty, true, 2);
@@ -134,17 +142,20 @@ TEST(LinearGroup, SeveralWeightsShareOneX) {
     ThreadPool pool(2);
     for (DType dtype : {DType::kQ8_0, DType::kQ4_K, DType::kBFloat16, DType::kFloat32, DType::kQ6_K}) {
       const int64_t blocks = 512 / (is_quantized(dtype) ? info(dtype).block_size : 32);
-      arrays.push_back(make_linear({.num_tokens = 300, .n = 19 + 16 * static_cast<int64_t>(arrays.size()), .blocks = blocks}, dtype, 5));
+      arrays.push_back(make_linear(
+          {.num_tokens = 300, .n = 19 + 16 * static_cast<int64_t>(arrays.size()), .blocks = blocks}, dtype, 5));
       arrays.back().x = arrays.front().x;
       expected.push_back(result(*kernels, arrays.back(), true, 1));
     }
     for (LinearArrays& a : arrays) {
       group.push_back(a.params);
-      group.back().out.data = a.out.data(), group.back().x.data = arrays.front().x.data(), group.back().weight.data = a.weight.data() + 1;
+      group.back().out.data = a.out.data(), group.back().x.data = arrays.front().x.data(),
+      group.back().weight.data = a.weight.data() + 1;
     }
     std::vector<std::byte> workspace(linear_workspace_bytes(300, 512));
     linear::run(*kernels, group, workspace, pool);
-    for (size_t i = 0; i < group.size(); ++i) EXPECT_TRUE(same_bits(rows_of(group[i]), expected[i])) << kernels->name << " weight " << i;
+    for (size_t i = 0; i < group.size(); ++i)
+      EXPECT_TRUE(same_bits(rows_of(group[i]), expected[i])) << kernels->name << " weight " << i;
   }
 }
 

@@ -4,11 +4,12 @@
 // A packed weight is a run of panels of 16 rows (the last one padded with zero rows), each panel all of k:
 //   float32, float16   [k][16]                 one vector of 16 rows per k
 //   bfloat16           [k / 2][16][2]          pairs of k, a zero after an odd k
-//   quantized          [k / 32] blocks of 32 k: quants as bytes [k / 4][16][4] (what VNNI and AMX instructions eat), cut
+//   quantized          [k / 32] blocks of 32 k: quants as bytes [k / 4][16][4] (what VNNI and AMX instructions eat),
+//   cut
 //                      into planes: 8 bits: 8 vectors of 64 bytes. Else 4 vectors of nibbles, vector j holding that of
-//                      bytes j in its low and of bytes j + 4 in its high half; then for 5 bits one vector whose bit j is
-//                      the fifth bit of vector j; for 6 bits two vectors, whose bits 2j, 2j + 1 are those of vector j
-//                      (j + 4 in the second). Then scales and mins:
+//                      bytes j in its low and of bytes j + 4 in its high half; then for 5 bits one vector whose bit j
+//                      is the fifth bit of vector j; for 6 bits two vectors, whose bits 2j, 2j + 1 are those of vector
+//                      j (j + 4 in the second). Then scales and mins:
 //     plain types      float16 d[16], float16 dmin[16] (types with a min)
 //     k-quants         int8 scale[groups][16], uint8 min[groups][16], groups = 32 / group_size; and in front of every
 //                      8 blocks float16 d[16], dmin[16]
@@ -21,15 +22,15 @@
 namespace vllm::linear {
 
 inline constexpr int kPanelRows = 16;
-inline constexpr int kBlock = 32;       // k elements that share a scale of x
-inline constexpr int kVector = 64;      // bytes: 16 rows x 4 k
+inline constexpr int kBlock = 32;   // k elements that share a scale of x
+inline constexpr int kVector = 64;  // bytes: 16 rows x 4 k
 
 struct QuantLayout {
-  int bits;       // stored: 4, 5, 6 or 8
-  int groups;     // of a block of 32: 1 or 2
-  int offset;     // log2, or -1: types with a min have none
+  int bits;    // stored: 4, 5, 6 or 8
+  int groups;  // of a block of 32: 1 or 2
+  int offset;  // log2, or -1: types with a min have none
   bool has_min;
-  bool super;     // a k-quant: 8 blocks under one header
+  bool super;  // a k-quant: 8 blocks under one header
 
   constexpr int blocks_per_unit() const { return super ? 8 : 1; }
   constexpr int quant_bytes() const { return bits == 8 ? 8 * kVector : (4 + (bits - 4)) * kVector; }
@@ -70,14 +71,14 @@ static_assert(sizeof(QuantizedBlock) == 48);
 struct TileArgs {
   const std::byte* weight;  // the first panel
   DType dtype;
-  int64_t rows;             // of the panels together; only the last panel may have fewer than 16
+  int64_t rows;  // of the panels together; only the last panel may have fewer than 16
   int64_t k;
-  const void* x;            // quantized: QuantizedBlock[k / 32]; bfloat16: what round_to_bfloat16 made; else float
-  int64_t x_stride;         // bytes between tokens
+  const void* x;     // quantized: QuantizedBlock[k / 32]; bfloat16: what round_to_bfloat16 made; else float
+  int64_t x_stride;  // bytes between tokens
   int64_t num_tokens;
-  float* out;               // [num_tokens, rows]
-  int64_t out_stride;       // elements
-  const float* bias;        // [rows] or null
+  float* out;          // [num_tokens, rows]
+  int64_t out_stride;  // elements
+  const float* bias;   // [rows] or null
   bool add_to_out;
 };
 

@@ -79,7 +79,8 @@ void pack_plain_row(const std::byte* row, int64_t k, int lane, int k_together, s
 void pack_panel(DType dtype, const void* weight, int64_t n, int64_t k, int64_t first, std::byte* panel) {
   if (n - first < kPanelRows || dtype == DType::kBFloat16) std::memset(panel, 0, panel_bytes(dtype, k));
   for (int lane = 0; lane < kPanelRows && first + lane < n; ++lane) {
-    const std::byte* row = static_cast<const std::byte*>(weight) + static_cast<size_t>(first + lane) * row_bytes(dtype, k);
+    const std::byte* row =
+        static_cast<const std::byte*>(weight) + static_cast<size_t>(first + lane) * row_bytes(dtype, k);
     switch (dtype) {
       case DType::kFloat32: pack_plain_row<float>(row, k, lane, 1, panel); break;
       case DType::kFloat16: pack_plain_row<Float16>(row, k, lane, 1, panel); break;

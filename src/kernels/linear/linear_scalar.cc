@@ -1,5 +1,5 @@
-// Plain C++ over the same panels and loops, for any CPU and any sanitizer. Quantized weights give the same bits as in the
-// other ISAs; plain ones are multiplied and added in two roundings, since a fused one is a call of the C library.
+// Plain C++ over the same panels and loops, for any CPU and any sanitizer. Quantized weights give the same bits as in
+// the other ISAs; plain ones are multiplied and added in two roundings, since a fused one is a call of the C library.
 #include "kernels/linear/linear_tile.h"
 
 namespace vllm::linear {
@@ -8,8 +8,12 @@ namespace {
 struct Scalar {
   static constexpr int kLanes = 16, kTokens = 4, kPlainTokens = 4;
   static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
-  struct F { float v[kLanes]; };
-  struct I { uint32_t v[kLanes]; };  // int32, or 4 bytes: lane arithmetic wraps
+  struct F {
+    float v[kLanes];
+  };
+  struct I {
+    uint32_t v[kLanes];
+  };  // int32, or 4 bytes: lane arithmetic wraps
 
   template <typename V, typename Fn>
   static V each(Fn fn) {
@@ -40,13 +44,27 @@ struct Scalar {
     even = each_float([&](int i) { return vllm::to_float(BFloat16{bits[2 * i]}); });
     odd = each_float([&](int i) { return vllm::to_float(BFloat16{bits[2 * i + 1]}); });
   }
-  static F bcast(const float* p) { return each_float([&](int) { return *p; }); }
-  static F mul(F a, F b) { return each_float([&](int i) { return a.v[i] * b.v[i]; }); }
-  static F add(F a, F b) { return each_float([&](int i) { return a.v[i] + b.v[i]; }); }
-  static F fma(F a, F b, F c) { return each_float([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); }); }
-  static F mul_add(F a, F b, F c) { return each_float([&](int i) { return a.v[i] * b.v[i] + c.v[i]; }); }
-  static F fnma(F a, F b, F c) { return each_float([&](int i) { return __builtin_fmaf(-a.v[i], b.v[i], c.v[i]); }); }
-  static F to_float(I a) { return each_float([&](int i) { return static_cast<float>(static_cast<int32_t>(a.v[i])); }); }
+  static F bcast(const float* p) {
+    return each_float([&](int) { return *p; });
+  }
+  static F mul(F a, F b) {
+    return each_float([&](int i) { return a.v[i] * b.v[i]; });
+  }
+  static F add(F a, F b) {
+    return each_float([&](int i) { return a.v[i] + b.v[i]; });
+  }
+  static F fma(F a, F b, F c) {
+    return each_float([&](int i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); });
+  }
+  static F mul_add(F a, F b, F c) {
+    return each_float([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+  }
+  static F fnma(F a, F b, F c) {
+    return each_float([&](int i) { return __builtin_fmaf(-a.v[i], b.v[i], c.v[i]); });
+  }
+  static F to_float(I a) {
+    return each_float([&](int i) { return static_cast<float>(static_cast<int32_t>(a.v[i])); });
+  }
   static void store(float* p, F a) { __builtin_memcpy(p, &a, sizeof a); }
 
   static I zero_int() { return I{}; }
@@ -56,13 +74,25 @@ struct Scalar {
     return out;
   }
   static I load_bytes8(const void* p) { return load(p); }
-  static I bcast(const int32_t* p) { return each_int([&](int) { return static_cast<uint32_t>(*p); }); }
-  static I set_bytes(int value) { return each_int([&](int) { return static_cast<uint32_t>(value) * 0x01010101u; }); }
-  static I bit_and(I a, I b) { return each_int([&](int i) { return a.v[i] & b.v[i]; }); }
-  static I or_and(I a, I b, I mask) { return each_int([&](int i) { return a.v[i] | (b.v[i] & mask.v[i]); }); }
-  static I sub_int(I a, I b) { return each_int([&](int i) { return a.v[i] - b.v[i]; }); }
+  static I bcast(const int32_t* p) {
+    return each_int([&](int) { return static_cast<uint32_t>(*p); });
+  }
+  static I set_bytes(int value) {
+    return each_int([&](int) { return static_cast<uint32_t>(value) * 0x01010101u; });
+  }
+  static I bit_and(I a, I b) {
+    return each_int([&](int i) { return a.v[i] & b.v[i]; });
+  }
+  static I or_and(I a, I b, I mask) {
+    return each_int([&](int i) { return a.v[i] | (b.v[i] & mask.v[i]); });
+  }
+  static I sub_int(I a, I b) {
+    return each_int([&](int i) { return a.v[i] - b.v[i]; });
+  }
   template <int kLeft>
-  static I shift_int(I a) { return each_int([&](int i) { return a.v[i] << kLeft; }); }
+  static I shift_int(I a) {
+    return each_int([&](int i) { return a.v[i] << kLeft; });
+  }
   template <int kLeft>
   static I shift(I a) {
     if constexpr (kLeft > 0) return each_int([&](int i) { return a.v[i] << kLeft; });

@@ -25,7 +25,8 @@ std::vector<double> tolerances(const LinearParams& p) {
   std::vector<float> row(static_cast<size_t>(w.k));
   std::vector<std::vector<float>> rows;
   for (int64_t n = 0; n < w.n; ++n) {
-    dequantize_row(w.dtype, static_cast<const std::byte*>(w.data) + static_cast<size_t>(n) * row_bytes(w.dtype, w.k), row);
+    dequantize_row(w.dtype, static_cast<const std::byte*>(w.data) + static_cast<size_t>(n) * row_bytes(w.dtype, w.k),
+                   row);
     rows.push_back(row);
   }
   for (int64_t t = 0; t < p.out.size(0); ++t) {
@@ -33,7 +34,8 @@ std::vector<double> tolerances(const LinearParams& p) {
       double sum_abs = 1, squares = 0, noise = 0;  // 1: the bias and what is added to
       for (int64_t k = 0; k < w.k; ++k) {
         double weight = rows[static_cast<size_t>(n)][static_cast<size_t>(k)], product = weight * p.x(t, k), scale = 0;
-        for (int64_t j = k / 32 * 32; j < std::min(w.k, k / 32 * 32 + 32); ++j) scale = std::max<double>(scale, std::fabs(p.x(t, j)) / 127);
+        for (int64_t j = k / 32 * 32; j < std::min(w.k, k / 32 * 32 + 32); ++j)
+          scale = std::max<double>(scale, std::fabs(p.x(t, j)) / 127);
         sum_abs += std::fabs(product), squares += product * product, noise += scale * weight * scale * weight;
       }
       double tolerance = testing::float_sum_tolerance(w.k, sum_abs);
@@ -72,7 +74,8 @@ TEST_P(LinearTypes, CpuAgreesWithTheReference) {
       for (int64_t t = 0, i = 0; t < c.num_tokens; ++t) {
         for (int64_t n = 0; n < c.n; ++n, ++i) {
           ASSERT_NEAR(got.params.out(t, n), expected.params.out(t, n), tolerance[static_cast<size_t>(i)])
-              << kernels->name << ": token " << t << " row " << n << " of [" << c.num_tokens << ", " << c.n << ", " << got.params.weight.k << "]";
+              << kernels->name << ": token " << t << " row " << n << " of [" << c.num_tokens << ", " << c.n << ", "
+              << got.params.weight.k << "]";
         }
       }
       EXPECT_EQ(gaps(got), gaps(expected)) << kernels->name;

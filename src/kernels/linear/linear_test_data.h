@@ -32,7 +32,10 @@ inline std::vector<std::byte> random_weight(DType dtype, int64_t n, int64_t k, u
   for (std::byte& b : bytes) b = static_cast<std::byte>(rng());
   const size_t size = static_cast<size_t>(info(dtype).block_bytes);
   // Where the float16 scale and min of a block are, and how large integers they meet.
-  struct Fields { int d, dmin; float largest, largest_min; };
+  struct Fields {
+    int d, dmin;
+    float largest, largest_min;
+  };
   auto fields = [&]() -> Fields {
     switch (dtype) {
       case DType::kQ4_0: return {0, -1, 8, 1};

@@ -1,11 +1,12 @@
 #pragma once
-// The loops of every ISA, over a backend B that has its vectors. Included only by the file of each ISA, whose backend lies
-// in an unnamed namespace: so every instantiation stays in that file and none compiled for a newer CPU can be linked into
-// the code of another. For the same reason nothing of the standard library is used here.
+// The loops of every ISA, over a backend B that has its vectors. Included only by the file of each ISA, whose backend
+// lies in an unnamed namespace: so every instantiation stays in that file and none compiled for a newer CPU can be
+// linked into the code of another. For the same reason nothing of the standard library is used here.
 //
 // B has: kLanes rows a vector; F (floats) and I (kLanes * 4 bytes, or kLanes int32) with load, bcast, mul, fma, fnma
-// (c - a * b), mul_add (fused where that is fast), dot and so on; kTokens and kPlainTokens, how many tokens share one pass over the weight; kSignedBytes: dot
-// takes 8-bit quants as signed, without their offset; kDotBFloat16: it multiplies pairs of bfloat16 as they are (x too).
+// (c - a * b), mul_add (fused where that is fast), dot and so on; kTokens and kPlainTokens, how many tokens share one
+// pass over the weight; kSignedBytes: dot takes 8-bit quants as signed, without their offset; kDotBFloat16: it
+// multiplies pairs of bfloat16 as they are (x too).
 #include "kernels/linear/linear_layout.h"
 
 #if defined(__clang__)
@@ -82,7 +83,8 @@ inline void quantized_block(const typename B::I (&q)[8], const typename B::F (&s
 
 // acc[t] = the sum over all k, for T tokens and kLanes rows of a panel, from row kLane on.
 template <class B, DType D, int T, int kLane>
-inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride, typename B::F (&acc)[T]) {
+inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride,
+                          typename B::F (&acc)[T]) {
   constexpr QuantLayout kLayout = quant_layout(D);
   VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t] = B::zero();
   for (int64_t units = k / (kBlock * kLayout.blocks_per_unit()); units > 0; --units) {
@@ -125,7 +127,8 @@ inline void plain_sum(const std::byte* w, size_t panel_bytes, int64_t k, const s
     [[maybe_unused]] typename B::F weight[kTogether][kVectors];
     [[maybe_unused]] typename B::I weight_pairs[kVectors];
     VLLM_UNROLL for (int v = 0; v < kVectors; ++v) {
-      const std::byte* place = w + static_cast<size_t>(v / kPerPanel) * panel_bytes + v % kPerPanel * B::kLanes * kTogether * kElementBytes;
+      const std::byte* place =
+          w + static_cast<size_t>(v / kPerPanel) * panel_bytes + v % kPerPanel * B::kLanes * kTogether * kElementBytes;
       if constexpr (D == DType::kFloat32) weight[0][v] = B::load_float(place);
       if constexpr (D == DType::kFloat16) weight[0][v] = B::load_half(place);
       if constexpr (D == DType::kBFloat16 && !kDot) B::load_bfloat16_pairs(place, weight[0][v], weight[1][v]);
@@ -166,7 +169,8 @@ inline void finish(const typename B::F& sum, int64_t rows, const float* bias, bo
 
 // Tokens [0, T) of args, rows from `row` on.
 template <class B, DType D, int T, int kPanels>
-inline void tile(const TileArgs& args, const std::byte* panel, size_t panel_bytes, int64_t row, const std::byte* x, float* out) {
+inline void tile(const TileArgs& args, const std::byte* panel, size_t panel_bytes, int64_t row, const std::byte* x,
+                 float* out) {
   constexpr int kVectors = kPanels * kPanelRows / B::kLanes;
   typename B::F acc[T][kVectors];
   if constexpr (is_quantized(D)) {
@@ -246,7 +250,9 @@ void tile_of_any_type(const TileArgs& args) {
 
 // absmax / 127 of 32 elements, or NaN, or 0 where the reciprocal would not be finite; `bits` is the largest of the
 // elements' bit patterns without sign, whose order is that of the magnitudes, with infinity and NaN on top.
-struct BlockScale { float scale, reciprocal; };
+struct BlockScale {
+  float scale, reciprocal;
+};
 template <class B>
 inline BlockScale block_scale(uint32_t bits) {
   if (bits >= 0x7f800000u) return {__builtin_nanf(""), 0.0f};

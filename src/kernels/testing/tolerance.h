@@ -6,7 +6,8 @@
 namespace vllm::testing {
 
 /// A sum of `k` products in float32: every addition rounds by at most 2^-24 of the running sum, which never exceeds
-/// sum_abs = sum |x * w|. The bound k * 2^-24 * sum_abs is never met by roundings of random sign; sqrt(k) of them times 4 is.
+/// sum_abs = sum |x * w|. The bound k * 2^-24 * sum_abs is never met by roundings of random sign; sqrt(k) of them times
+/// 4 is.
 inline double float_sum_tolerance(int64_t k, double sum_abs) {
   return 4 * std::sqrt(static_cast<double>(k) + 1) * 0x1p-24 * sum_abs;
 }
