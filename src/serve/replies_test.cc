@@ -88,7 +88,7 @@ void replay(bool tools) {
   }
   FakeEngine engine;
   Service service(config, std::make_shared<FakeTokenizer>(),
-                  std::make_shared<text::ChatTemplate>(*text::ChatTemplate::compile("")), nullptr);
+                  std::make_shared<text::ChatTemplate>(*text::ChatTemplate::compile(kChatMl)), nullptr);
   engine.sink = service.output_sink();
   service.set_engine(&engine);
 

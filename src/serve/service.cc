@@ -54,9 +54,9 @@ struct Service::Impl : std::enable_shared_from_this<Service::Impl> {
   // What the handlers of the two generating endpoints share.
   struct Job {
     const api::GenerateRequest* request = nullptr;
-    GenerationOptions options;
-    std::vector<Prompt> prompts;
-    std::vector<SamplingParams> sampling;  // one per prompt
+    GenerationOptions options = {};
+    std::vector<Prompt> prompts = {};
+    std::vector<SamplingParams> sampling = {};  // one per prompt
     const HttpRequest* http = nullptr;
     Writer writer;
     std::shared_ptr<void> open;
@@ -128,7 +128,7 @@ struct Service::Impl : std::enable_shared_from_this<Service::Impl> {
     const double arrival_s = steady_now_s();
     std::shared_ptr<void> open = open_request();
     auto shared = std::make_shared<HttpRequest>(std::move(request));
-    Task task = [this, shared, writer, handle, arrival_s, open = std::move(open)]() mutable {
+    Task task = [shared, writer, handle, arrival_s, open = std::move(open)]() mutable {
       auto body = api::parse_body(shared->body, shared->header("content-type"));
       std::string().swap(shared->body);
       api::MaybeError error =

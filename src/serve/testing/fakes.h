@@ -12,6 +12,14 @@
 
 namespace vllm::serve::testing {
 
+/// ChatML with tools and tool calls; refuses the role "explode".
+inline constexpr char kChatMl[] =
+    "{% if tools %}<|im_start|>tools\n{{ tools | tojson }}<|im_end|>\n{% endif %}"
+    "{% for m in messages %}{% if m.role == 'explode' %}{{ raise_exception('Unknown role: explode') }}{% endif %}"
+    "<|im_start|>{{ m.role }}\n{{ m.content }}{% if m.tool_calls %}{{ m.tool_calls | tojson }}{% endif "
+    "%}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
 /// Greedy over a list of pieces; every other byte is a token of its own. Ids of the pieces are SmolLM2's.
 class FakeTokenizer : public text::Tokenizer {
  public:
@@ -95,7 +103,11 @@ class FakeEngine : public engine::Engine {
     changed.notify_all();
     if (was_running) push(id, {}, FinishReason::kAbort);
   }
-  engine::EngineStats stats() const override { return {.block_size = 16}; }
+  engine::EngineStats stats() const override {
+    engine::EngineStats stats;
+    stats.block_size = 16;
+    return stats;
+  }
   bool healthy() const override { return alive; }
   std::string death_reason() const override { return {}; }
   void reset_prefix_cache() override {}
