@@ -46,7 +46,8 @@ class Tokenizer {
   virtual std::string description() const = 0;
 
   /// Whole-text decode, equal to Hugging Face's `decode(ids, skip_special_tokens)` with clean_up_tokenization_spaces=False.
-  /// Bytes that are no UTF-8 become U+FFFD.
+  /// Bytes that are no UTF-8 become U+FFFD, one per maximal bad part. (Hugging Face's ByteFallback instead turns every byte
+  /// of a run of <0xNN> tokens into one if any of them is bad; a stream could then never show a character before the run ends.)
   std::string decode(const std::vector<TokenId>& ids, bool skip_special_tokens = false) const;
 };
 

@@ -12,56 +12,64 @@ constexpr size_t kMaxText = size_t{1} << 30;       // bytes; word offsets are 32
 constexpr size_t kMaxAddedLength = 4096;           // bytes of an added token
 constexpr size_t kMaxAddedBytes = size_t{64} << 20;
 
-}  // namespace
-
-Result<std::shared_ptr<const Tokenizer>> BpeTokenizer::make(BpeTokenizerParts parts) {
-  ASSIGN_OR_RETURN(Vocabulary model, Vocabulary::build(parts.tokens));
-  // A text that the model knows keeps the model's id, whatever the list of added tokens says (as in Hugging Face).
-  std::vector<Vocabulary::Entry> all = parts.tokens;
+// The model's tokens and those that are only added. Gives every added token its final id: a text that the model knows keeps
+// the model's, and an id that another token has is replaced by a fresh one, as Hugging Face numbers added tokens itself.
+Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocabulary>& shared, std::vector<AddedToken>& added) {
+  const Vocabulary& model = *shared;
+  std::vector<Vocabulary::Entry> extra;
   std::set<std::string_view> seen;
-  int64_t next_id = model.size();
-  for (const AddedToken& token : parts.added) next_id = std::max<int64_t>(next_id, int64_t{token.id} + 1);
   size_t added_bytes = 0;
-  for (AddedToken& token : parts.added) {
+  int64_t next_id = model.size();
+  for (const AddedToken& token : added) next_id = std::max<int64_t>(next_id, int64_t{token.id} + 1);
+  for (AddedToken& token : added) {
     if (token.content.size() > kMaxAddedLength || (added_bytes += token.content.size()) > kMaxAddedBytes) {
       return invalid_argument("added token \"{:.40}...\" is too long", token.content);
     }
     if (const TokenId known = model.find(token.content); known >= 0) token.id = known;
     else if (!token.content.empty() && seen.insert(token.content).second) {
-      // An id that another token has is replaced by a new one, as Hugging Face numbers added tokens afresh.
-      all.push_back({token.content, model.has(token.id) ? next_id++ : token.id});
+      extra.push_back({token.content, model.has(token.id) ? next_id++ : token.id});
     }
   }
-  ASSIGN_OR_RETURN(Vocabulary vocabulary, Vocabulary::build(all));
-  const auto check = [&](TokenId id) { return vocabulary.has(id); };
+  if (extra.empty()) return shared;
+  for (TokenId id = 0; id < model.size(); ++id) {
+    if (model.has(id)) extra.push_back({model.text(id), id});
+  }
+  ASSIGN_OR_RETURN(Vocabulary joined, Vocabulary::build(extra));
+  for (AddedToken& token : added) {
+    if (const TokenId known = joined.find(token.content); known >= 0) token.id = known;
+  }
+  return std::make_shared<const Vocabulary>(std::move(joined));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Tokenizer>> BpeTokenizer::make(BpeTokenizerParts parts) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const Vocabulary> vocabulary, join(parts.model, parts.added));
   for (const auto* ids : {&parts.post_processor.before, &parts.post_processor.after}) {
     for (const TokenId id : *ids) {
-      if (!check(id)) return invalid_argument("post_processor: no token has id {}", id);
+      if (!vocabulary->has(id)) return invalid_argument("post_processor: no token has id {}", id);
     }
-  }
-  for (AddedToken& token : parts.added) {
-    if (const TokenId known = vocabulary.find(token.content); known >= 0) token.id = known;
   }
   const std::vector<AddedToken> added = std::move(parts.added);
   const Decoder decoder = parts.decoder;
-  std::shared_ptr<BpeTokenizer> out(new BpeTokenizer(std::move(vocabulary), std::move(model), std::move(parts)));
+  std::shared_ptr<BpeTokenizer> out(new BpeTokenizer(vocabulary, std::move(parts)));
   ASSIGN_OR_RETURN(const Respelled respelled, out->add_tokens(added));
   out->prepare_bytes(decoder, respelled);
   return std::shared_ptr<const Tokenizer>(std::move(out));
 }
 
-BpeTokenizer::BpeTokenizer(Vocabulary vocabulary, Vocabulary model, BpeTokenizerParts parts)
-    : vocabulary_(std::move(vocabulary)),
-      model_(std::move(model)),
-      bpe_(model_, parts.merges, parts.bpe),
+BpeTokenizer::BpeTokenizer(std::shared_ptr<const Vocabulary> vocabulary, BpeTokenizerParts parts)
+    : model_(std::move(parts.model)),
+      vocabulary_(std::move(vocabulary)),
+      bpe_(*model_, parts.merges, parts.bpe),
       normalizer_(std::move(parts.normalizer)),
       pre_tokenizer_(std::move(parts.pre_tokenizer)),
       post_processor_(std::move(parts.post_processor)),
-      special_(static_cast<size_t>(vocabulary_.size())),
+      special_(static_cast<size_t>(vocabulary_->size())),
       strips_leading_space_(parts.decoder.strips_leading_space()),
       bos_(parts.bos),
       eos_(parts.eos),
-      description_(fmt::format("{}, split rule {}, {} tokens", parts.kind, pre_tokenizer_.description(), vocabulary_.size())) {}
+      description_(fmt::format("{}, split rule {}, {} tokens", parts.kind, pre_tokenizer_.description(), vocabulary_->size())) {}
 
 Result<BpeTokenizer::Respelled> BpeTokenizer::add_tokens(const std::vector<AddedToken>& added) {
   Respelled respelled;
@@ -81,11 +89,11 @@ Result<BpeTokenizer::Respelled> BpeTokenizer::add_tokens(const std::vector<Added
 }
 
 void BpeTokenizer::prepare_bytes(const Decoder& decoder, const Respelled& respelled) {
-  std::vector<std::pair<size_t, size_t>> places(static_cast<size_t>(vocabulary_.size()));
-  for (TokenId id = 0; id < vocabulary_.size(); ++id) {
-    if (!vocabulary_.has(id)) continue;
+  std::vector<std::pair<size_t, size_t>> places(static_cast<size_t>(vocabulary_->size()));
+  for (TokenId id = 0; id < vocabulary_->size(); ++id) {
+    if (!vocabulary_->has(id)) continue;
     const auto other = respelled.find(id);
-    const std::string bytes = decoder.token_bytes(other == respelled.end() ? vocabulary_.text(id) : other->second);
+    const std::string bytes = decoder.token_bytes(other == respelled.end() ? vocabulary_->text(id) : other->second);
     places[static_cast<size_t>(id)] = {bytes_arena_.size(), bytes.size()};
     bytes_arena_.insert(bytes_arena_.end(), bytes.begin(), bytes.end());
   }
@@ -138,18 +146,18 @@ Status BpeTokenizer::encode_words(std::string_view text, bool at_start, std::vec
 }
 
 std::string_view BpeTokenizer::token_bytes(TokenId id) const {
-  return vocabulary_.has(id) ? bytes_[static_cast<size_t>(id)] : std::string_view();
+  return vocabulary_->has(id) ? bytes_[static_cast<size_t>(id)] : std::string_view();
 }
 
 std::optional<std::string_view> BpeTokenizer::id_to_token(TokenId id) const {
-  return vocabulary_.has(id) ? std::optional(vocabulary_.text(id)) : std::nullopt;
+  return vocabulary_->has(id) ? std::optional(vocabulary_->text(id)) : std::nullopt;
 }
 
 std::optional<TokenId> BpeTokenizer::token_to_id(std::string_view token) const {
-  const TokenId id = vocabulary_.find(token);
+  const TokenId id = vocabulary_->find(token);
   return id >= 0 ? std::optional(id) : std::nullopt;
 }
 
-bool BpeTokenizer::is_special(TokenId id) const { return vocabulary_.has(id) && special_[static_cast<size_t>(id)]; }
+bool BpeTokenizer::is_special(TokenId id) const { return vocabulary_->has(id) && special_[static_cast<size_t>(id)]; }
 
 }  // namespace vllm::text

@@ -19,10 +19,10 @@ namespace vllm::text {
 
 /// Everything a tokenizer is made of. Texts are well-formed UTF-8.
 struct BpeTokenizerParts {
-  std::vector<Vocabulary::Entry> tokens;  // views need to live until make() returns
+  std::shared_ptr<const Vocabulary> model;  // what BPE knows
   std::vector<MergeRule> merges;
   BpeOptions bpe;
-  std::vector<AddedToken> added;  // their ids may lie past the tokens'; a text that is a token has that token's id
+  std::vector<AddedToken> added;  // their ids may lie past the model's; a text that the model knows has its id there
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   PostProcessor post_processor;
@@ -42,13 +42,13 @@ class BpeTokenizer final : public Tokenizer {
   std::optional<TokenId> token_to_id(std::string_view token) const override;
   bool is_special(TokenId id) const override;
   bool strips_leading_space() const override { return strips_leading_space_; }
-  int vocab_size() const override { return vocabulary_.size(); }
+  int vocab_size() const override { return vocabulary_->size(); }
   std::optional<TokenId> bos_id() const override { return bos_; }
   std::optional<TokenId> eos_id() const override { return eos_; }
   std::string description() const override { return description_; }
 
  private:
-  BpeTokenizer(Vocabulary vocabulary, Vocabulary model, BpeTokenizerParts parts);
+  BpeTokenizer(std::shared_ptr<const Vocabulary> vocabulary, BpeTokenizerParts parts);
   /// Added tokens that are looked for in normalized form are decoded in that form (unless special), as Hugging Face does.
   using Respelled = std::unordered_map<TokenId, std::string>;
   Result<Respelled> add_tokens(const std::vector<AddedToken>& added);
@@ -56,8 +56,8 @@ class BpeTokenizer final : public Tokenizer {
   Status encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
   Status encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
 
-  Vocabulary vocabulary_;  // model and added tokens
-  Vocabulary model_;       // what BPE knows: without tokens that were only added
+  std::shared_ptr<const Vocabulary> model_;       // what BPE knows: without tokens that were only added
+  std::shared_ptr<const Vocabulary> vocabulary_;  // model and added tokens; often the same object
   Bpe bpe_;
   AddedTokenMatcher raw_matcher_, normalized_matcher_;
   Normalizer normalizer_;

@@ -51,15 +51,20 @@ Status read_tokens(Source& source) {
 }
 
 // Control and user-defined tokens are cut out of the text before BPE; unused ones are padding.
-void add_vocabulary(const Source& source, bool keep_unused, BpeTokenizerParts& parts) {
+Status add_vocabulary(const Source& source, bool keep_unused, BpeTokenizerParts& parts) {
+  std::vector<Vocabulary::Entry> tokens;
+  tokens.reserve(source.tokens.size());
   for (size_t i = 0; i < source.tokens.size(); ++i) {
     const int64_t type = source.type(i);
     if (type == kUnused && !keep_unused) continue;
-    parts.tokens.push_back({source.tokens[i], static_cast<int64_t>(i)});
+    tokens.push_back({source.tokens[i], static_cast<int64_t>(i)});
     if (type == kUnknown || type == kControl || type == kUserDefined) {
       parts.added.push_back({.content = std::string(source.tokens[i]), .id = static_cast<TokenId>(i), .special = type != kUserDefined});
     }
   }
+  ASSIGN_OR_RETURN(Vocabulary model, Vocabulary::build(tokens));
+  parts.model = std::make_shared<const Vocabulary>(std::move(model));
+  return Status::ok();
 }
 
 void add_bos_and_eos(const Source& source, bool default_bos, BpeTokenizerParts& parts) {
@@ -73,7 +78,7 @@ void add_bos_and_eos(const Source& source, bool default_bos, BpeTokenizerParts& 
 Status read_merges(const Source& source, BpeTokenizerParts& parts) {
   const auto* merges = get_list<std::string_view>(source.file, "tokenizer.ggml.merges");
   if (!merges) return invalid_argument("tokenizer.ggml.merges is missing or no list of strings");
-  ASSIGN_OR_RETURN(const Vocabulary vocabulary, Vocabulary::build(parts.tokens));
+  const Vocabulary& vocabulary = *parts.model;
   uint32_t rank = 0;
   std::string joined;
   for (const std::string_view merge : *merges) {
@@ -97,7 +102,7 @@ Status read_byte_level(const Source& source, BpeTokenizerParts& parts) {
     pre = "gpt-2";
   }
   ASSIGN_OR_RETURN(GgufSplitRule rule, gguf_split_rule(pre));
-  add_vocabulary(source, false, parts);
+  RETURN_IF_ERROR(add_vocabulary(source, false, parts));
   RETURN_IF_ERROR(read_merges(source, parts));
   parts.bpe.byte_level = true;
   parts.bpe.ignore_merges = rule.ignore_merges;
@@ -111,7 +116,7 @@ Status read_byte_level(const Source& source, BpeTokenizerParts& parts) {
 
 // SentencePiece's BPE: merges follow from the scores ("llama"), or are listed ("gemma4").
 Status read_sentencepiece(const Source& source, bool listed_merges, BpeTokenizerParts& parts) {
-  add_vocabulary(source, true, parts);
+  RETURN_IF_ERROR(add_vocabulary(source, true, parts));
   if (listed_merges) {
     RETURN_IF_ERROR(read_merges(source, parts));
   } else {
@@ -119,8 +124,7 @@ Status read_sentencepiece(const Source& source, bool listed_merges, BpeTokenizer
     if (!scores || scores->size() != source.tokens.size()) {
       return invalid_argument("tokenizer.ggml.scores is missing or does not have one entry per token");
     }
-    ASSIGN_OR_RETURN(const Vocabulary vocabulary, Vocabulary::build(parts.tokens));
-    parts.merges = spm_merges(vocabulary, *scores);
+    parts.merges = spm_merges(*parts.model, *scores);
   }
   const bool prefix = source.file.get_bool("tokenizer.ggml.add_space_prefix").value_or(!listed_merges);
   std::vector<NormalizeStep> steps;

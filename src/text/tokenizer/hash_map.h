@@ -30,7 +30,7 @@ inline uint64_t hash_bytes(std::string_view text, uint64_t seed) {
   return mix64(hash, tail ^ seed);
 }
 
-/// Strings to ids. The strings must outlive the map and stay in place.
+/// Strings (of less than 4 GiB) to ids. The strings must outlive the map and stay in place.
 class StringMap {
  public:
   void reserve(size_t count) {
@@ -39,25 +39,32 @@ class StringMap {
   }
   /// At most reserve()'s count of keys; a key that is there keeps its first id.
   void insert(std::string_view key, TokenId id) {
-    size_t i = hash_bytes(key, seed_) & mask_;
+    const uint64_t hash = hash_bytes(key, seed_);
+    size_t i = hash & mask_;
     for (; slots_[i].id >= 0; i = (i + 1) & mask_) {
-      if (slots_[i].key == key) return;
+      if (slots_[i].holds(key, hash)) return;
     }
-    slots_[i] = {key, id};
+    slots_[i] = {key.data(), static_cast<uint32_t>(key.size()), static_cast<uint32_t>(hash >> 32), id};
   }
   /// The id, or -1.
   TokenId find(std::string_view key) const {
     if (slots_.empty()) return -1;
-    for (size_t i = hash_bytes(key, seed_) & mask_; slots_[i].id >= 0; i = (i + 1) & mask_) {
-      if (slots_[i].key == key) return slots_[i].id;
+    const uint64_t hash = hash_bytes(key, seed_);
+    for (size_t i = hash & mask_; slots_[i].id >= 0; i = (i + 1) & mask_) {
+      if (slots_[i].holds(key, hash)) return slots_[i].id;
     }
     return -1;
   }
 
  private:
   struct Slot {
-    std::string_view key;
+    const char* data = nullptr;
+    uint32_t size = 0;
+    uint32_t tag = 0;  // the hash's upper half: nearly every other key is told apart without reading it
     TokenId id = -1;
+    bool holds(std::string_view key, uint64_t hash) const {
+      return tag == static_cast<uint32_t>(hash >> 32) && std::string_view(data, size) == key;
+    }
   };
   uint64_t seed_ = hash_seed();
   size_t mask_ = 0;

@@ -59,9 +59,7 @@ Status apply_tokenizer_config(const json::object& config, BpeTokenizerParts& par
   RETURN_IF_ERROR(read_added_tokens_decoder(config, parts, known));
 
   const auto find = [&](std::string_view text) -> std::optional<TokenId> {
-    for (const Vocabulary::Entry& entry : parts.tokens) {
-      if (entry.text == text && entry.id >= 0 && entry.id <= std::numeric_limits<TokenId>::max()) return static_cast<TokenId>(entry.id);
-    }
+    if (const TokenId id = parts.model->find(text); id >= 0) return id;
     const auto it = known.find(std::string(text));
     return it == known.end() ? std::nullopt : std::optional(it->second);
   };

@@ -28,11 +28,14 @@ Status read_vocab(const json::object& model, BpeTokenizerParts& parts) {
   const json::object* vocab = get_object(model, "vocab");
   if (!vocab) return invalid_argument("model.vocab is missing or no object");
   if (vocab->size() > kMaxEntries) return invalid_argument("model.vocab has more than {} tokens", kMaxEntries);
-  parts.tokens.reserve(vocab->size());
+  std::vector<Vocabulary::Entry> tokens;
+  tokens.reserve(vocab->size());
   for (const auto& [text, id] : *vocab) {
     if (!id.is_int64()) return invalid_argument("model.vocab: the id of \"{:.40}\" is no integer", std::string_view(text));
-    parts.tokens.push_back({{text.data(), text.size()}, id.get_int64()});
+    tokens.push_back({{text.data(), text.size()}, id.get_int64()});
   }
+  ASSIGN_OR_RETURN(Vocabulary model_tokens, Vocabulary::build(tokens));
+  parts.model = std::make_shared<const Vocabulary>(std::move(model_tokens));
   return Status::ok();
 }
 
@@ -72,7 +75,7 @@ Status read_model(const json::object& model, BpeTokenizerParts& parts) {
   }
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) RETURN_IF_ERROR(refuse_option(model, key));
   RETURN_IF_ERROR(read_vocab(model, parts));
-  ASSIGN_OR_RETURN(const Vocabulary vocabulary, Vocabulary::build(parts.tokens));
+  const Vocabulary& vocabulary = *parts.model;
   parts.bpe.ignore_merges = get_bool(model, "ignore_merges").value_or(false);
   parts.bpe.byte_fallback = get_bool(model, "byte_fallback").value_or(false);
   parts.bpe.fuse_unk = get_bool(model, "fuse_unk").value_or(false);

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "text/tokenizer/unicode.h"
@@ -13,18 +14,20 @@ namespace {
 
 int combining_class(utf8proc_int32_t code) { return utf8proc_get_property(code)->combining_class; }
 
-// Canonical ordering: sort every run of marks by class, stably.
+// Canonical ordering: sort every run of marks by class; marks of one class keep their order.
 void order_marks(std::vector<utf8proc_int32_t>& codes) {
-  for (size_t i = 0; i < codes.size();) {
-    if (combining_class(codes[i]) == 0) {
-      ++i;
-      continue;
-    }
-    size_t end = i;
-    while (end < codes.size() && combining_class(codes[end]) != 0) ++end;
-    const auto first = codes.begin() + static_cast<std::ptrdiff_t>(i), last = codes.begin() + static_cast<std::ptrdiff_t>(end);
-    std::stable_sort(first, last, [](auto a, auto b) { return combining_class(a) < combining_class(b); });
-    i = end;
+  struct Mark {
+    int cls;
+    size_t place;
+    utf8proc_int32_t code;
+  };
+  std::vector<Mark> run;
+  for (size_t i = 0; i < codes.size(); ++i) {
+    run.clear();
+    for (size_t j = i; j < codes.size() && combining_class(codes[j]) != 0; ++j) run.push_back({combining_class(codes[j]), j, codes[j]});
+    if (run.empty()) continue;
+    std::sort(run.begin(), run.end(), [](const Mark& a, const Mark& b) { return std::pair(a.cls, a.place) < std::pair(b.cls, b.place); });
+    for (const Mark& mark : run) codes[i++] = mark.code;
   }
 }
 
