@@ -84,7 +84,7 @@ class FileFetcher {
     ASSIGN_OR_RETURN(FileLock lock,
                      FileLock::take(cache_.lock(info.etag), [&] { return settings_.http.is_cancelled(); }));
     if (is_downloaded(cache_, commit_, {file.path, info.size})) {  // by another process, meanwhile
-      progress_.add_done(static_cast<int64_t>(info.size.value_or(0)));
+      progress_.add_present(info.size.value_or(0));
       return Status::ok();
     }
     fs::path blob = cache_.blob(info.etag);
@@ -92,7 +92,7 @@ class FileFetcher {
     if (fresh) {
       RETURN_IF_ERROR(fetch_blob(file.path, info, blob));
     } else {
-      progress_.add_done(static_cast<int64_t>(info.size.value_or(0)));
+      progress_.add_present(info.size.value_or(0));
     }
     return add_to_snapshot({.blob = blob,
                             .entry = cache_.snapshot(commit_) / file.path,
@@ -110,7 +110,7 @@ class FileFetcher {
 
   Status fetch_blob(const std::string& path, const FileInfo& info, const fs::path& blob) {
     ASSIGN_OR_RETURN(BlobWriter writer, BlobWriter::open(blob, info));
-    progress_.add_done(static_cast<int64_t>(writer.size()));
+    progress_.add_present(writer.size());
     Retry retry(settings_);
     for (bool damaged_before = false;;) {
       uint64_t before = writer.size();

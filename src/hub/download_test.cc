@@ -65,7 +65,7 @@ class Download : public ::testing::Test {
   FakeHub hub;
   DownloadSettings settings;
   std::string token;
-  double last_share = -1;
+  std::atomic<double> last_share = -1;
 };
 
 TEST_F(Download, FillsTheCacheLayout) {

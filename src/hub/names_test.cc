@@ -136,7 +136,7 @@ TEST(Suggest, FindsTheNearestName) {
 TEST(Progress, SaysHowFarItIs) {
   EXPECT_EQ(human_bytes(999), "999 B");
   EXPECT_EQ(human_bytes(1'500'000'000), "1.50 GB");
-  EXPECT_EQ(progress_line("a/b", 500'000'000, 1'000'000'000, 10),
+  EXPECT_EQ(progress_line("a/b", 500'000'000, 1'000'000'000, 50'000'000),
             "downloading a/b  50% [##########          ] 500.0 MB of 1.00 GB  50.0 MB/s  0:10 left");
   EXPECT_EQ(progress_line("a/b", 0, 0, 0), "downloading a/b   0% [                    ] 0 B of 0 B");
   EXPECT_EQ(progress_line("a/b", 999, 1000, 0).substr(0, 20), "downloading a/b  99%");

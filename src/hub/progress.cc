@@ -20,16 +20,15 @@ std::string human_bytes(uint64_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-std::string progress_line(std::string_view name, uint64_t done, uint64_t total, double seconds) {
+std::string progress_line(std::string_view name, uint64_t done, uint64_t total, double bytes_per_second) {
   constexpr int kBar = 20;
   double share = total ? std::min(1.0, static_cast<double>(done) / static_cast<double>(total)) : 0.0;
-  double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0.0;
   std::string line =
       fmt::format("downloading {} {:3.0f}% [{:{}}] {} of {}", name, std::floor(share * 100),
                   std::string(static_cast<size_t>(share * kBar), '#'), kBar, human_bytes(done), human_bytes(total));
-  if (rate < 1) return line;
-  line += fmt::format("  {}/s", human_bytes(static_cast<uint64_t>(rate)));
-  double left = total > done ? static_cast<double>(total - done) / rate : 0;
+  if (bytes_per_second < 1) return line;
+  line += fmt::format("  {}/s", human_bytes(static_cast<uint64_t>(bytes_per_second)));
+  double left = total > done ? static_cast<double>(total - done) / bytes_per_second : 0;
   if (left > 0 && left < 360'000)
     line += fmt::format("  {}:{:02} left", static_cast<int>(left) / 60, static_cast<int>(left) % 60);
   return line;
@@ -49,6 +48,11 @@ void DownloadProgress::add_done(int64_t bytes) {
   if (lock && now >= next_) show(now, false);
 }
 
+void DownloadProgress::add_present(uint64_t bytes) {
+  present_ += static_cast<int64_t>(bytes);
+  done_ += static_cast<int64_t>(bytes);
+}
+
 void DownloadProgress::finish() {
   std::unique_lock lock(mutex_);
   show(Clock::now(), true);
@@ -60,7 +64,8 @@ void DownloadProgress::show(Clock::time_point now, bool last) {
   uint64_t total = total_, done = static_cast<uint64_t>(std::max<int64_t>(0, done_));
   if (callback_)
     callback_("downloading", total ? std::min(1.0, static_cast<double>(done) / static_cast<double>(total)) : 0.0);
-  std::string line = progress_line(name_, done, total, std::chrono::duration<double>(now - start_).count());
+  double seconds = std::max(0.001, std::chrono::duration<double>(now - start_).count());
+  std::string line = progress_line(name_, done, total, static_cast<double>(done_ - present_) / seconds);
   if (terminal_) {
     std::fprintf(stderr, "\r%s\x1b[K", line.c_str());
     std::fflush(stderr);
