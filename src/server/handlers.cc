@@ -81,7 +81,7 @@ void load(App& app, serve::HttpRequest, Writer writer) {
 
 void openapi(App& app, serve::HttpRequest, Writer writer) {
   serve::HttpResponse out;
-  out.body = make_openapi(app.routes, app.routes_off);
+  out.body = make_openapi(app.routes, app.routes_off, app.options.openapi_schemas);
   writer->respond(std::move(out));
 }
 

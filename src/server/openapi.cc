@@ -1,12 +1,7 @@
-// /openapi.json and /docs, both from the route table; api knows the bodies.
-#include "api/openapi.h"
-
+// /openapi.json and /docs, both from the route table.
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <deque>
-#include <vector>
-
+#include "base/json.h"
 #include "base/version.h"
 #include "server/routes.h"
 
@@ -15,29 +10,40 @@ namespace {
 
 bool listed(const Route& route, unsigned off) { return !(route.flags & (off | Route::kHidden | Route::kNotBuilt)); }
 
+json::object operation(const Route& route) {
+  json::object ok{{"description", "Successful Response"}};
+  if (route.path != "/metrics")
+    ok["content"] = json::object{{"application/json", json::object{{"schema", json::object{}}}}};
+  json::object out{{"summary", route.summary}, {"responses", json::object{{"200", std::move(ok)}}}};
+  if (!route.schema.empty()) {
+    json::object schema{{"$ref", fmt::format("#/components/schemas/{}", route.schema)}};
+    json::object content{{"application/json", json::object{{"schema", std::move(schema)}}}};
+    out["requestBody"] = json::object{{"required", true}, {"content", std::move(content)}};
+  }
+  return out;
+}
+
 }  // namespace
 
-std::string make_openapi(std::span<const Route> routes, unsigned off) {
-  std::vector<api::OpenApiOperation> operations;
-  std::deque<std::string> methods;  // in lower case, for the document
-  // Rows of one path side by side: the document has one object a path.
-  for (const Route& first : routes) {
-    const bool seen = std::any_of(routes.data(), &first, [&](const Route& r) { return r.path == first.path; });
-    if (seen) continue;
-    for (const Route& route : routes) {
-      if (route.path != first.path || !listed(route, off)) continue;
-      std::string& method = methods.emplace_back(route.method);
-      for (char& c : method) c = static_cast<char>(c | 0x20);
-      api::OpenApiOperation operation{.path = route.path, .method = method, .summary = route.summary};
-      for (const api::OpenApiOperation& known : api::api_operations()) {
-        if (known.path != operation.path || known.method != operation.method) continue;
-        operation.fields = known.fields;
-        operation.other_fields = known.other_fields;
-      }
-      operations.push_back(operation);
-    }
+std::string make_openapi(std::span<const Route> routes, unsigned off, const std::string& schemas) {
+  json::object paths;
+  json::object components;
+  if (auto parsed = parse_json(schemas); parsed && parsed->is_object()) {
+    components = std::move(parsed->as_object());
   }
-  return api::openapi_document(kVersion, operations);
+  for (const Route& route : routes) {
+    if (!listed(route, off)) continue;
+    json::value& path = paths[route.path];
+    if (!path.is_object()) path.emplace_object();
+    std::string method(route.method);
+    for (char& c : method) c = static_cast<char>(c | 0x20);
+    path.as_object()[method] = operation(route);
+  }
+  json::object document{{"openapi", "3.1.0"},
+                        {"info", json::object{{"title", "vllm.cpp"}, {"version", kVersion}}},
+                        {"paths", std::move(paths)},
+                        {"components", json::object{{"schemas", std::move(components)}}}};
+  return json::serialize(document);
 }
 
 std::string make_docs_page(std::span<const Route> routes, unsigned off) {

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "api/openapi.h"
 #include "base/json.h"
 #include "server/auth.h"
 #include "server/cors.h"
@@ -121,7 +122,7 @@ TEST(Routes, TableIsConsistent) {
 }
 
 TEST(Routes, OpenapiHasTheRoutesAndTheirFields) {
-  auto document = parse_json(make_openapi(all_routes(), 0));
+  auto document = parse_json(make_openapi(all_routes(), 0, api::openapi_schemas()));
   ASSERT_TRUE(document) << document.error().message;
   const json::object& paths = document->at("paths").as_object();
   for (const Route& route : all_routes()) {
@@ -132,7 +133,15 @@ TEST(Routes, OpenapiHasTheRoutesAndTheirFields) {
     EXPECT_EQ(path && path->as_object().contains(method), listed) << route.path;
   }
   EXPECT_EQ(paths.at("/ping").as_object().size(), 2u);
-  EXPECT_NE(json::serialize(paths.at("/v1/chat/completions")).find("\"messages\""), std::string::npos);
+  const json::object& schemas = document->at("components").at("schemas").as_object();
+  for (const Route& route : all_routes()) {
+    EXPECT_TRUE(route.schema.empty() || schemas.contains(route.schema)) << route.schema;
+  }
+  EXPECT_TRUE(schemas.at("ChatCompletionRequest").at("properties").as_object().contains("messages"));
+}
+
+TEST(Routes, OpenapiSurvivesBadSchemas) {
+  for (const char* bad : {"", "not json", "[]"}) EXPECT_TRUE(parse_json(make_openapi(all_routes(), 0, bad))) << bad;
 }
 
 TEST(Response, HeaderValuesCannotEndTheLine) {

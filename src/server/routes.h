@@ -25,6 +25,7 @@ struct Route {
   };
   unsigned flags = kNone;
   std::string_view summary = {};
+  std::string_view schema = {};  // of the request's body, in components.schemas
 };
 
 /// Every route there is, in the order in which they are tried and listed.
@@ -37,8 +38,8 @@ struct RouteMatch {
 /// `method` HEAD finds GET. Routes whose flags are in `off` don't exist.
 RouteMatch match_route(std::span<const Route> routes, std::string_view method, std::string_view path, unsigned off);
 
-/// /openapi.json: an OpenAPI document; bodies as api's field tables have them.
-std::string make_openapi(std::span<const Route> routes, unsigned off);
+/// /openapi.json. `schemas`: the JSON object of components.schemas (api::openapi_schemas()); empty or no object: none.
+std::string make_openapi(std::span<const Route> routes, unsigned off, const std::string& schemas);
 /// /docs: a static page that lists the routes. No scripts.
 std::string make_docs_page(std::span<const Route> routes, unsigned off);
 
