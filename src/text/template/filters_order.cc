@@ -1,7 +1,4 @@
 // Filters that compare items: sort, unique, groupby, min, max, dictsort.
-#include <algorithm>
-#include <numeric>
-
 #include "text/template/attrgetter.h"
 #include "text/template/compare.h"
 #include "text/template/filter_tables.h"
@@ -11,12 +8,9 @@ namespace {
 
 // Stable, as sorted(): equal keys keep their order, in reverse too.
 std::vector<size_t> sorted_positions(Interpreter& in, const std::vector<Value>& keys, bool reverse) {
-  std::vector<size_t> order(keys.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+  return stable_order(keys.size(), [&](size_t a, size_t b) {
     return reverse ? ordered(in.budget(), Order::kLess, keys[b], keys[a]) : ordered(in.budget(), Order::kLess, keys[a], keys[b]);
   });
-  return order;
 }
 
 Value sort(Interpreter& in, const Value& v, Args& args) {

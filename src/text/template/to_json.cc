@@ -1,6 +1,5 @@
 #include "text/template/to_json.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "text/template/compare.h"
@@ -90,8 +89,10 @@ class Writer {
     std::vector<const std::pair<Value, Value>*> pairs;
     for (const auto& pair : dict.items) pairs.push_back(&pair);
     if (style_.sort_keys) {
-      std::stable_sort(pairs.begin(), pairs.end(),
-                       [&](auto* a, auto* b) { return ordered(in_.budget(), Order::kLess, a->first, b->first); });
+      auto order = stable_order(pairs.size(), [&](size_t a, size_t b) {
+        return ordered(in_.budget(), Order::kLess, dict.items[a].first, dict.items[b].first);
+      });
+      for (size_t i = 0; i < pairs.size(); ++i) pairs[i] = &dict.items[order[i]];
     }
     out_ += '{';
     for (size_t i = 0; i < pairs.size(); ++i) {
