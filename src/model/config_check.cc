@@ -10,7 +10,7 @@ namespace {
 Status check_rope(const RopeConfig& rope, int head_dim) {
   const int turned = rotary_dim(rope, head_dim);
   if (turned < 4) return invalid_argument("partial_rotary_factor {} of head_dim {} leaves nothing to turn", rope.partial_rotary_factor, head_dim);
-  if (!(rope.theta > 0) || !std::isfinite(rope.theta)) return invalid_argument("rope_theta is {}, expected a value above 0", rope.theta);
+  if (!(rope.theta >= 1e-3 && rope.theta <= 1e15)) return invalid_argument("rope_theta is {}, expected 0.001 to 1e15", rope.theta);
   size_t half = static_cast<size_t>(turned / 2);
   if (rope.type == RopeType::kLongRope && (rope.short_factor.size() != half || rope.long_factor.size() != half)) {
     return invalid_argument("short_factor and long_factor have {} and {} values, expected {}", rope.short_factor.size(),
@@ -36,7 +36,9 @@ Status check_config(const ModelConfig& c) {
   }
   if (c.head_dim % 8 != 0) return error(ErrorCode::kUnimplemented, "head_dim {} is not built (multiples of 8 are)", c.head_dim);
   if (!(c.rms_norm_eps >= 0 && c.rms_norm_eps <= 1)) return invalid_argument("rms_norm_eps is {}, expected 0 to 1", c.rms_norm_eps);
-  if (c.max_position < 1) return invalid_argument("max_position_embeddings with its rope scaling comes to {}", c.max_position);
+  if (c.max_position < 1 || c.max_position > kMaxPositions) {
+    return invalid_argument("max_position_embeddings with its rope scaling comes to {}, expected 1 to {}", c.max_position, kMaxPositions);
+  }
   RETURN_IF_ERROR(check_rope(c.rope, c.head_dim));
   RETURN_IF_ERROR(check_rope(c.rope_local, c.head_dim));
   if (c.interleaved_qk && rotary_dim(c.rope, c.head_dim) != c.head_dim) {

@@ -160,6 +160,9 @@ TEST(Load, RefusesWhatIsNotBuilt) {
   EXPECT_EQ(load_error(g.config, nullptr), "no checkpoint to load weights from");
   EXPECT_NE(load_error(g.config, g.weights, {.kv_dtype = DType::kInt8}).find("int8"), std::string::npos);
   EXPECT_NE(load_error(g.config, g.weights, {.dtype = DType::kQ4_0}).find("q4_0"), std::string::npos);
+  ModelConfig huge = g.config;
+  huge.hidden_size = 1 << 20, huge.vocab_size = 1 << 24;
+  EXPECT_NE(load_error(huge, nullptr, {.dummy_weights = true}).find("available memory"), std::string::npos);
   g.config.architecture = "GPT2LMHeadModel";
   EXPECT_NE(load_error(g.config, g.weights).find("GPT2LMHeadModel is not built; these are: Gemma3ForCausalLM,"), std::string::npos);
 }

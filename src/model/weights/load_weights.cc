@@ -6,6 +6,7 @@
 #include "model/weights/convert.h"
 #include "model/weights/decoder_weights.h"
 #include "model/weights/tensor_names.h"
+#include "tensor/cpu_info.h"
 
 namespace vllm::model {
 namespace {
@@ -175,11 +176,23 @@ class Loader {
   size_t total_ = 0, done_ = 0;
 };
 
+// Nothing but the config bounds dummy weights, so a size that cannot be held is an error before the first allocation.
+Status check_dummy_memory(const ModelConfig& c, DType dtype) {
+  double heads = static_cast<double>(c.num_heads + c.num_kv_heads) * c.head_dim, hidden = static_cast<double>(c.hidden_size);
+  double layer = 2 * heads * hidden + 3 * hidden * static_cast<double>(c.intermediate_size);
+  double elements = c.num_layers * layer + (c.tie_word_embeddings ? 1 : 2) * static_cast<double>(c.vocab_size) * hidden;
+  double bytes = 1.1 * elements * info(dtype).block_bytes, available = static_cast<double>(available_memory_bytes());
+  if (bytes <= available) return {};
+  return error(ErrorCode::kResourceExhausted, "dummy weights need {:.1f} GiB, of {:.1f} GiB available memory", bytes / (1 << 30),
+               available / (1 << 30));
+}
+
 }  // namespace
 
 Result<DecoderWeights> load_weights(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options,
                                     ThreadPool& pool) {
   if (!is_plain_float(options.dtype)) return invalid_argument("dtype {} is not one of float32, float16, bfloat16", info(options.dtype).name);
+  if (options.dummy_weights) RETURN_IF_ERROR(check_dummy_memory(config, options.dtype));
   return Loader(config, options.dummy_weights ? nullptr : std::move(checkpoint), options, pool).load();
 }
 
