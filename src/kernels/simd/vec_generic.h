@@ -66,7 +66,7 @@ struct VecGeneric {
   }
   /// 2^n for whole n in [-126, 127].
   friend VecGeneric exp2_whole(VecGeneric n) {
-    for (float& l : n.lane) l = std::ldexp(1.0f, static_cast<int>(l));
+    for (float& l : n.lane) l = l == l ? std::ldexp(1.0f, static_cast<int>(l)) : l;  // NaN stays NaN
     return n;
   }
   /// 0 where x < bound, else value.
