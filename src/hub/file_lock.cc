@@ -20,7 +20,7 @@ Result<FileLock> FileLock::take(const std::filesystem::path& path, const std::fu
   int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0664);
   if (fd < 0) return error(ErrorCode::kPermissionDenied, "cannot open {}: {}", path.string(), std::strerror(errno));
   FileLock lock(fd);
-  bool told = false;
+  int tries = 0;
   while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno == EINTR) continue;
     if (errno != EWOULDBLOCK) {
@@ -28,8 +28,9 @@ Result<FileLock> FileLock::take(const std::filesystem::path& path, const std::fu
       break;
     }
     if (cancelled()) return error(ErrorCode::kCancelled, "cancelled");
-    if (!std::exchange(told, true))
+    if (++tries == 10) {  // a second: no word about a few small files
       LOG_INFO("Waiting for another process that downloads the same file ({})", path.string());
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   return lock;
