@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "server/app.h"
 #include "server/response.h"
+#include "server/ui/ui.h"
 
 namespace vllm::server {
 namespace {
@@ -89,10 +90,18 @@ void docs(App& app, serve::HttpRequest, Writer writer) {
   writer->respond(html(make_docs_page(app.routes, app.routes_off)));
 }
 
-void index_page(App& app, serve::HttpRequest, Writer writer) {
-  const App::State state = app.state();
-  writer->respond(text_response(200, state.api ? "vllm.cpp is ready. Endpoints: /docs\n"
-                                               : fmt::format("vllm.cpp is not ready yet: {}\n", state.phase)));
+// The page and its files are there while the model loads: the page asks /v1/models and shows the phase.
+void ui_file(App&, serve::HttpRequest request, Writer writer) {
+  const UiFile* file = find_ui_file(request.path);
+  if (!file) return writer->respond(detail_response(404));
+  serve::HttpResponse out;
+  out.content_type = file->content_type;
+  out.headers = {{"content-security-policy", std::string(kUiContentSecurityPolicy)},
+                 {"x-content-type-options", "nosniff"},
+                 {"referrer-policy", "no-referrer"},
+                 {"cache-control", "no-cache"}};
+  out.body = file->body;
+  writer->respond(std::move(out));
 }
 
 void not_built(App&, serve::HttpRequest request, Writer writer) {

@@ -17,7 +17,7 @@ void metrics(App& app, serve::HttpRequest request, Writer writer);
 void load(App& app, serve::HttpRequest request, Writer writer);
 void openapi(App& app, serve::HttpRequest request, Writer writer);
 void docs(App& app, serve::HttpRequest request, Writer writer);
-void index_page(App& app, serve::HttpRequest request, Writer writer);
+void ui_file(App& app, serve::HttpRequest request, Writer writer);
 void not_built(App& app, serve::HttpRequest request, Writer writer);
 
 }  // namespace vllm::server

@@ -11,7 +11,9 @@ constexpr auto kNotBuilt = Route::kNotBuilt;
 // What vLLM registers for a generating model. Endpoints of other kinds of model (embeddings, score, transcriptions, …)
 // are no routes there either: 404.
 constexpr Route kRoutes[] = {
-    {"GET", "/", index_page, Route::kHidden | Route::kUi, "Chat page"},
+    {"GET", "/", ui_file, Route::kHidden | Route::kUi, "Chat page"},
+    {"GET", "/ui/app.js", ui_file, Route::kHidden | Route::kUi, "Its script"},
+    {"GET", "/ui/style.css", ui_file, Route::kHidden | Route::kUi, "Its style sheet"},
     {"GET", "/openapi.json", openapi, Route::kHidden | Route::kDocs, "This document"},
     {"GET", "/docs", docs, Route::kHidden | Route::kDocs, "List of the endpoints"},
     {"GET", "/health", health, Route::kNone, "200 when requests can be answered"},

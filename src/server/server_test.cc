@@ -5,6 +5,7 @@
 #include <future>
 
 #include "server/test_server.h"
+#include "server/ui/ui.h"
 
 namespace vllm::server {
 namespace {
@@ -96,7 +97,10 @@ TEST(Server, SaysThePhaseUntilReady) {
     EXPECT_EQ(reply.headers["retry-after"], "2");
   }
   EXPECT_EQ(s.ask(make_request("POST", "/v1/completions", "", "{}")).status, 503);
-  EXPECT_NE(s.ask(make_request("GET", "/")).body.find("downloading 43%"), std::string::npos);
+  auto page = s.ask(make_request("GET", "/"));  // it asks /v1/models itself, and shows the phase
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.headers["content-security-policy"], kUiContentSecurityPolicy);
+  EXPECT_EQ(s.ask(make_request("GET", "/ui/app.js")).body, find_ui_file("/ui/app.js")->body);
   EXPECT_EQ(s.ask(make_request("GET", "/version")).status, 200);
   EXPECT_EQ(s.ask(make_request("GET", "/metrics")).status, 200);
   EXPECT_EQ(s.ask(make_request("GET", "/load")).body, R"({"server_load":0})");
