@@ -69,6 +69,7 @@ AddedTokenMatcher::Found AddedTokenMatcher::longest_at(std::string_view text, si
 // Hugging Face's own.
 void AddedTokenMatcher::split(std::string_view text, std::vector<TextPart>& parts) const {
   size_t done = 0;
+  size_t blanks_end = 0;  // of the run of blanks that rstrip last walked: a run is walked once
   for (size_t pos = 0; pos < text.size() && !tokens_.empty();) {
     const Found found = starts_[static_cast<unsigned char>(text[pos])] ? longest_at(text, pos) : Found{kNone, 0};
     if (found.token == kNone) {
@@ -80,7 +81,7 @@ void AddedTokenMatcher::split(std::string_view text, std::vector<TextPart>& part
     pos = stop;
     if (token.single_word && (ends_with_word(text.substr(0, start)) || starts_with_word(text.substr(stop)))) continue;
     if (token.lstrip) start = std::max(trim_end(text, start, std::min(done, start)), done);
-    if (token.rstrip) stop = skip_blanks(text, stop);
+    if (token.rstrip) stop = blanks_end = stop < blanks_end ? blanks_end : skip_blanks(text, stop);
     if (done < start) parts.push_back({text.substr(done, start - done), -1});
     parts.push_back({text.substr(std::min(start, stop), stop - std::min(start, stop)), token.id});
     done = stop;

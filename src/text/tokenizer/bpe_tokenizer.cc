@@ -9,7 +9,7 @@ namespace vllm::text {
 namespace {
 
 constexpr size_t kMaxText = size_t{1} << 30;       // bytes; word offsets are 32 bits wide
-constexpr size_t kMaxAddedLength = 4096;           // bytes of an added token
+constexpr size_t kMaxAddedLength = 512;            // bytes of an added token; bounds the time of looking for them
 constexpr size_t kMaxAddedBytes = size_t{64} << 20;
 
 // The model's tokens and those that are only added. Gives every added token its final id: a text that the model knows keeps
