@@ -2,7 +2,7 @@
 """The built-in chat page in a real browser: python3 tests/e2e/ui_test.py [--screenshots DIR] [--browser PATH]
 
 Needs Python 3.9 or newer (standard library only) and Chromium (Debian: apt-get install chromium). Without a browser it says
-so and exits with status 77, which ctest counts as skipped. The page's files and its Content-Security-Policy come from
+so and exits with status 77; under pytest it is skipped. The page's files and its Content-Security-Policy come from
 src/server/ui; the server behind them is a fake that plays loading, a missing key, streams, endless streams and failures.
 The browser is driven over --remote-debugging-pipe.
 """
@@ -368,11 +368,24 @@ def check(page, url, shots):
     page.screenshot(shots, "desktop-dark")
 
 
-def main():
+def find_browser():
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def test_chat_page():
+    """For pytest, which `./run test` calls: skipped where there is no Chromium."""
+    import pytest
+
+    if not find_browser():
+        pytest.skip("no Chromium (Debian: apt-get install chromium)")
+    assert main([]) == 0
+
+
+def main(arguments=None):
     parser = argparse.ArgumentParser()
     parser.add_argument("--screenshots", help="folder for pictures of the page")
-    parser.add_argument("--browser", default=next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None))
-    args = parser.parse_args()
+    parser.add_argument("--browser", default=find_browser())
+    args = parser.parse_args(arguments)
     if not args.browser:
         print("skipped: no Chromium (Debian: apt-get install chromium)")
         return 77

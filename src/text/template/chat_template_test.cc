@@ -85,8 +85,7 @@ TEST(ChatTemplate, BoundsTimeMemoryAndDepth) {
       "{% set ns = namespace(x='ab') %}{% for i in range(64) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
       "{% set ns = namespace(x=[1]) %}{% for i in range(64) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
       "{% set ns = namespace(x=[1]) %}{% for i in range(64) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x | tojson }}",
-      "{% set a = namespace(x=[1]) %}{% set b = namespace(x=[1]) %}{% for i in range(64) %}{% set a.x = [a.x, a.x] %}"
-      "{% set b.x = [b.x, b.x] %}{% endfor %}{{ a.x == b.x }}",
+      "{% set a = namespace(x=[1], y=[1]) %}{% for i in range(64) %}{% set a.x, a.y = [a.x, a.x], [a.y, a.y] %}{% endfor %}{{ a.x == a.y }}",
       "{% set ns = namespace(x=1) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}",
       "{% set ns = namespace(x='a') %}{% for i in range(5000) %}{% set ns.x = [ns.x.upper, ns.x] %}{% endfor %}",
       "{% set ns = namespace(x=1) %}{% for i in range(5000) %}{% set ns.x = cycler(ns.x) %}{% endfor %}",
