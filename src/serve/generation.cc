@@ -7,14 +7,10 @@ namespace vllm::serve {
 
 std::string_view finish_reason_text(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kStop:
-      return "stop";
-    case FinishReason::kLength:
-      return "length";
-    case FinishReason::kAbort:
-      return "abort";
-    case FinishReason::kError:
-      return "error";
+    case FinishReason::kStop: return "stop";
+    case FinishReason::kLength: return "length";
+    case FinishReason::kAbort: return "abort";
+    case FinishReason::kError: return "error";
   }
   return "stop";
 }
@@ -64,9 +60,9 @@ void Generation::start(Hold hold) {
 
 void Generation::fail(Hold hold, const api::ApiError& error) {
   CHECK(hold.owns_lock());
+  open_.reset();
   if (writer_) writer_->respond({.status = error.status, .body = error.body()});
   writer_.reset();
-  open_.reset();
   cancelled_ = true;
   for (RequestId id : ids_) abort_(id);
 }
@@ -184,6 +180,7 @@ void Generation::send(std::string bytes) {
 
 void Generation::break_off(const std::string& message) {
   const std::string error = api::internal_error(message).body();
+  open_.reset();
   if (!options_.stream) {
     writer_->respond({.status = 500, .body = error});
   } else {
@@ -194,11 +191,11 @@ void Generation::break_off(const std::string& message) {
     writer_->end();
   }
   writer_.reset();
-  open_.reset();
 }
 
 void Generation::finish() {
   if (!writer_) return;
+  open_.reset();  // first: who has read the answer must find the request closed
   if (!options_.stream) {
     writer_->respond({.body = body()});
   } else {
@@ -209,7 +206,6 @@ void Generation::finish() {
     writer_->end();
   }
   writer_.reset();
-  open_.reset();
 }
 
 api::Usage Generation::usage_of(const Choice& choice) const {

@@ -133,6 +133,7 @@ struct Service::Impl : std::enable_shared_from_this<Service::Impl> {
       std::string().swap(shared->body);
       api::MaybeError error =
           body ? handle(std::move(*body), *shared, writer, std::move(open), arrival_s) : api::MaybeError(body.error());
+      open.reset();
       if (error) writer->respond(error_response(*error));
     };
     if (!tasks.push(std::move(task)))
@@ -181,8 +182,8 @@ struct Service::Impl : std::enable_shared_from_this<Service::Impl> {
                               std::shared_ptr<void> open, double arrival_s);
   api::MaybeError chat(json::value body, const HttpRequest& http, const Writer& writer, std::shared_ptr<void> open,
                        double arrival_s);
-  api::MaybeError tokenize(json::value body, const Writer& writer);
-  api::MaybeError detokenize(json::value body, const Writer& writer);
+  api::ApiResult<std::string> tokenize(json::value body);
+  api::ApiResult<std::string> detokenize(json::value body);
   api::MaybeError check_tool_choice(const api::ChatCompletionRequest& request) const;
   api::MaybeError submit(Job job);
 
@@ -372,10 +373,10 @@ api::MaybeError Service::Impl::submit(Job job) {
   return std::nullopt;
 }
 
-api::MaybeError Service::Impl::tokenize(json::value body, const Writer& writer) {
+api::ApiResult<std::string> Service::Impl::tokenize(json::value body) {
   auto request = api::parse_tokenize(std::move(body));
   if (!request) return request.error();
-  if (auto error = check_model(request->model)) return error;
+  if (auto error = check_model(request->model)) return *error;
   std::string text = std::move(request->prompt);
   if (request->is_chat) {
     auto rendered = prompts.render(*request, nullptr);
@@ -388,22 +389,19 @@ api::MaybeError Service::Impl::tokenize(json::value body, const Writer& writer) 
   if (request->return_token_strs) {
     for (TokenId id : prompt->token_ids) strs.emplace_back(tokenizer->id_to_token(id).value_or(""));
   }
-  writer->respond({.body = api::tokenize_body(prompt->token_ids, config.max_model_len,
-                                              request->return_token_strs ? &strs : nullptr)});
-  return std::nullopt;
+  return api::tokenize_body(prompt->token_ids, config.max_model_len, request->return_token_strs ? &strs : nullptr);
 }
 
-api::MaybeError Service::Impl::detokenize(json::value body, const Writer& writer) {
+api::ApiResult<std::string> Service::Impl::detokenize(json::value body) {
   auto request = api::parse_detokenize(std::move(body));
   if (!request) return request.error();
-  if (auto error = check_model(request->model)) return error;
+  if (auto error = check_model(request->model)) return *error;
   std::vector<TokenId> ids;
   for (int64_t id : request->tokens) {
     if (id > std::numeric_limits<uint32_t>::max()) return api::bad_request("number too large to fit in target type");
     if (id < tokenizer->vocab_size()) ids.push_back(static_cast<TokenId>(id));  // others stand for no text
   }
-  writer->respond({.body = api::detokenize_body(tokenizer->decode(ids))});
-  return std::nullopt;
+  return api::detokenize_body(tokenizer->decode(ids));
 }
 
 Service::Service(ServiceConfig config, std::shared_ptr<const text::Tokenizer> tokenizer,
@@ -441,17 +439,27 @@ void Service::chat_completions(HttpRequest request, Writer writer) {
 }
 
 void Service::tokenize(HttpRequest request, Writer writer) {
-  impl_->enqueue(
-      std::move(request), std::move(writer),
-      [impl = impl_.get()](json::value body, const HttpRequest&, const Writer& to, const std::shared_ptr<void>&,
-                           double) { return impl->tokenize(std::move(body), to); });
+  impl_->enqueue(std::move(request), std::move(writer),
+                 [impl = impl_.get()](json::value body, const HttpRequest&, const Writer& to,
+                                      std::shared_ptr<void> open, double) -> api::MaybeError {
+                   auto answer = impl->tokenize(std::move(body));
+                   open.reset();
+                   if (!answer) return answer.error();
+                   to->respond({.body = std::move(*answer)});
+                   return std::nullopt;
+                 });
 }
 
 void Service::detokenize(HttpRequest request, Writer writer) {
-  impl_->enqueue(
-      std::move(request), std::move(writer),
-      [impl = impl_.get()](json::value body, const HttpRequest&, const Writer& to, const std::shared_ptr<void>&,
-                           double) { return impl->detokenize(std::move(body), to); });
+  impl_->enqueue(std::move(request), std::move(writer),
+                 [impl = impl_.get()](json::value body, const HttpRequest&, const Writer& to,
+                                      std::shared_ptr<void> open, double) -> api::MaybeError {
+                   auto answer = impl->detokenize(std::move(body));
+                   open.reset();
+                   if (!answer) return answer.error();
+                   to->respond({.body = std::move(*answer)});
+                   return std::nullopt;
+                 });
 }
 
 void Service::list_models(HttpRequest, Writer writer) {
