@@ -33,7 +33,7 @@ Connection::Connection(std::shared_ptr<Loop> loop, std::shared_ptr<App> app, Soc
 }
 
 Connection::~Connection() {
-  if (body_reserved_ > 0) app_->release_body(body_reserved_);
+  release_memory();
   app_->num_connections.fetch_sub(1);
 }
 
@@ -150,6 +150,7 @@ Connection::Awaitable<Connection::Next> Connection::serve_one() {
   const ServerOptions& options = app_->options;
   const RequestParser::Limits limits{options.max_header_bytes, options.max_header_count, options.max_body_bytes};
   RequestParser parser(limits);
+  release_memory();
   const bool answerable = co_await read_head(parser);
   if (!answerable) co_return Next::kClose;
   request_start_ = Clock::now();
@@ -208,8 +209,7 @@ Connection::Awaitable<Connection::Next> Connection::serve_one() {
   serve::HttpRequest request = std::move(decision.request);
   decision.request.method = request.method;
   const Next next = co_await run_handler(decision, request);
-  if (body_reserved_ > 0) app_->release_body(body_reserved_);
-  body_reserved_ = 0;
+  release_memory();
   co_return next;
 }
 

@@ -47,6 +47,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Awaitable<> wait(Clock::time_point deadline);
 
   void feed(RequestParser& parser);
+  bool reserve_memory(size_t bytes);
+  void release_memory();
   void start_read();
   void start_write();
   void put_head(serve::HttpResponse& response, const Decision& decision, bool stream);
@@ -77,7 +79,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The request being answered.
   bool keep_alive_ = false, http10_ = false, head_only_ = false, chunked_ = false;
   int status_ = 0;
-  size_t request_bytes_ = 0, body_reserved_ = 0;
+  size_t request_bytes_ = 0;
+  size_t reserved_ = 0;  // of the memory for all requests together
   Clock::time_point request_start_{};
 };
 

@@ -4,6 +4,23 @@
 
 namespace vllm::server {
 
+namespace {
+constexpr size_t kFreeBytes = size_t{64} << 10;
+}  // namespace
+
+/// Account for `bytes` in all of the current request; a usual head is free. False: the server holds too much already.
+bool Connection::reserve_memory(size_t bytes) {
+  if (bytes <= reserved_ || bytes <= kFreeBytes) return true;
+  if (!app_->reserve_body(bytes - reserved_)) return false;
+  reserved_ = bytes;
+  return true;
+}
+
+void Connection::release_memory() {
+  if (reserved_ > 0) app_->release_body(reserved_);
+  reserved_ = 0;
+}
+
 void Connection::feed(RequestParser& parser) {
   while (!in_.empty()) {
     const auto before = parser.state();
@@ -34,7 +51,7 @@ Connection::Awaitable<bool> Connection::read_head(RequestParser& parser) {
       feed(parser);
       if (parser.state() != RequestParser::State::kHead) co_return true;
     }
-    if (gone() || (app_->draining() && !begun && !first)) co_return false;
+    if (gone() || (app_->draining() && !begun && !first) || !reserve_memory(in_.capacity())) co_return false;
     if (Clock::now() >= deadline) {
       if (!begun) co_return false;
       Decision late;
@@ -62,13 +79,9 @@ Connection::Awaitable<bool> Connection::read_body(RequestParser& parser, serve::
     if (!in_.empty()) {
       feed(parser);
       deadline = std::min(end, Clock::now() + options.body_stall_timeout);
-      const size_t have = parser.body().capacity();
-      if (have > body_reserved_) {
-        if (!app_->reserve_body(have - body_reserved_)) {
-          refusal = to_response(api::unavailable("Too many large requests at once."));
-          co_return false;
-        }
-        body_reserved_ = have;
+      if (!reserve_memory(parser.body().capacity())) {
+        refusal = to_response(api::unavailable("Too many large requests at once."));
+        co_return false;
       }
       if (parser.state() != RequestParser::State::kBody) break;
     }

@@ -40,8 +40,8 @@ struct ServerOptions {
 
   // Limits: all of them hold before a request reaches a handler
   size_t max_body_bytes = size_t{64} << 20;
-  size_t max_total_body_bytes = size_t{1} << 30;  // of all requests being read or answered
-  size_t max_header_bytes = size_t{256} << 10;    // --h11-max-incomplete-event-size
+  size_t max_total_body_bytes = size_t{1} << 30;  // of all requests being read or answered, large heads included
+  size_t max_header_bytes = size_t{4} << 20;      // --h11-max-incomplete-event-size
   size_t max_header_count = 256;                  // --h11-max-header-count
   size_t max_pending_bytes = size_t{16} << 20;    // of one answer whose reader lags; then the connection is cut
   size_t max_connections = 8192;                  // lowered to what RLIMIT_NOFILE allows

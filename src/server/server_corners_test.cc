@@ -190,6 +190,17 @@ TEST(Corners, BodiesOfAllRequestsTogetherAreBounded) {
       eventually([&] { return s.ask(make_request("POST", "/tokenize", "", std::string(300000, 'x'))).status == 200; }));
 }
 
+TEST(Corners, LargeHeadsCountWithTheBodies) {
+  TestServer s({.max_total_body_bytes = 200000});
+  auto client = s.client();
+  client.send("GET /health HTTP/1.1\r\nHost: h\r\nX: ");
+  const std::string junk(10000, 'x');
+  for (int i = 0; i < 100 && client.send(junk); ++i) {
+  }
+  EXPECT_TRUE(client.closed_within(2000));
+  EXPECT_EQ(s.ask(make_request("GET", "/health", "X: " + std::string(50000, 'x') + "\r\n")).status, 200);
+}
+
 TEST(Corners, RefusedRequestsKeepTheConnectionIfTheirBodyIsSmall) {
   TestServer s({.api_keys = {"k"}});
   auto client = s.client();
