@@ -1,6 +1,7 @@
 #include "cli/signals.h"
 
 #include <ctime>
+#include <initializer_list>
 
 namespace vllm::cli {
 namespace {
