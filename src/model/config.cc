@@ -16,12 +16,12 @@ struct ActivationRow {
   Activation activation;
 };
 constexpr ActivationRow kActivations[] = {
-    {"silu", Activation::kSilu},           {"swish", Activation::kSilu}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
-    {"gelu_new", Activation::kGeluTanh},   {"gelu", Activation::kGelu},
+    {"silu", Activation::kSilu},         {"swish", Activation::kSilu}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
+    {"gelu_new", Activation::kGeluTanh}, {"gelu", Activation::kGelu},
 };
 
-// Defaults of transformers' config classes, where published files rely on them: multimodal Gemma checkpoints leave out what equals
-// Gemma3TextConfig's. 0 = required, or derived from other fields.
+// Defaults of transformers' config classes, where published files rely on them: multimodal Gemma checkpoints leave out
+// what equals Gemma3TextConfig's. 0 = required, or derived from other fields.
 struct Defaults {
   int64_t vocab_size = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0, max_position = 0;
   bool tie = false;
@@ -94,7 +94,8 @@ Result<const ArchRow*> find_row(const ConfigFields& fields) {
     if (const ArchRow* row = find_arch(std::string_view(name.get_string()))) return row;
     all += (all.empty() ? "" : ", ") + brief(name);
   }
-  return error(ErrorCode::kUnimplemented, "model architecture {} is not built; these are: {}", all, known_architectures());
+  return error(ErrorCode::kUnimplemented, "model architecture {} is not built; these are: {}", all,
+               known_architectures());
 }
 
 }  // namespace
@@ -115,8 +116,10 @@ Result<ModelConfig> parse_config(const json::object& config) {
   ASSIGN_OR_RETURN(c.tie_word_embeddings, fields.bool_or("tie_word_embeddings", outer_tie));
   ASSIGN_OR_RETURN(std::string old_activation, fields.string_or("hidden_act", defaults.activation));
   ASSIGN_OR_RETURN(std::string activation, fields.string_or("hidden_activation", old_activation));
-  const auto* found = std::find_if(std::begin(kActivations), std::end(kActivations), [&](const auto& r) { return r.name == activation; });
-  if (found == std::end(kActivations)) return error(ErrorCode::kUnimplemented, "activation '{}' is not built", activation);
+  const auto* found = std::find_if(std::begin(kActivations), std::end(kActivations),
+                                   [&](const auto& r) { return r.name == activation; });
+  if (found == std::end(kActivations))
+    return error(ErrorCode::kUnimplemented, "activation '{}' is not built", activation);
   c.activation = found->activation;
   bool per_layer_type = row->read_config == read_gemma3;
   if (!per_layer_type) {
@@ -148,10 +151,12 @@ Result<ModelConfig> load_config(const std::filesystem::path& dir) {
   std::error_code ec;
   if (std::filesystem::exists(generation, ec)) {
     ASSIGN_OR_RETURN(std::string generation_text, read_file(generation, size_t{16} << 20));
-    ASSIGN_OR_RETURN(json::value object, parse_json(generation_text, {.allow_nan = true}).with_context("{}", generation.string()));
+    ASSIGN_OR_RETURN(json::value object,
+                     parse_json(generation_text, {.allow_nan = true}).with_context("{}", generation.string()));
     if (!object.is_object()) return invalid_argument("{}: expected an object", generation.string());
-    RETURN_IF_ERROR(read_token_ids(ConfigFields(object.get_object()), "eos_token_id", config.vocab_size, config.eos_token_ids)
-                        .with_context("{}", generation.string()));
+    RETURN_IF_ERROR(
+        read_token_ids(ConfigFields(object.get_object()), "eos_token_id", config.vocab_size, config.eos_token_ids)
+            .with_context("{}", generation.string()));
   }
   return config;
 }

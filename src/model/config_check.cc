@@ -9,8 +9,11 @@ namespace {
 
 Status check_rope(const RopeConfig& rope, int head_dim) {
   const int turned = rotary_dim(rope, head_dim);
-  if (turned < 4) return invalid_argument("partial_rotary_factor {} of head_dim {} leaves nothing to turn", rope.partial_rotary_factor, head_dim);
-  if (!(rope.theta >= 1e-3 && rope.theta <= 1e15)) return invalid_argument("rope_theta is {}, expected 0.001 to 1e15", rope.theta);
+  if (turned < 4)
+    return invalid_argument("partial_rotary_factor {} of head_dim {} leaves nothing to turn",
+                            rope.partial_rotary_factor, head_dim);
+  if (!(rope.theta >= 1e-3 && rope.theta <= 1e15))
+    return invalid_argument("rope_theta is {}, expected 0.001 to 1e15", rope.theta);
   size_t half = static_cast<size_t>(turned / 2);
   if (rope.type == RopeType::kLongRope && (rope.short_factor.size() != half || rope.long_factor.size() != half)) {
     return invalid_argument("short_factor and long_factor have {} and {} values, expected {}", rope.short_factor.size(),
@@ -20,7 +23,8 @@ Status check_rope(const RopeConfig& rope, int head_dim) {
     return invalid_argument("rope_freqs.weight has {} values, expected {}", rope.freq_factors.size(), half);
   }
   for (float f : rope.freq_factors) {
-    if (!(f > 0) || !std::isfinite(f)) return invalid_argument("rope_freqs.weight holds {}, expected values above 0", f);
+    if (!(f > 0) || !std::isfinite(f))
+      return invalid_argument("rope_freqs.weight holds {}, expected values above 0", f);
   }
   return {};
 }
@@ -29,15 +33,19 @@ Status check_rope(const RopeConfig& rope, int head_dim) {
 
 Status check_config(const ModelConfig& c) {
   if (c.num_heads % c.num_kv_heads != 0) {
-    return invalid_argument("num_attention_heads {} is no multiple of num_key_value_heads {}", c.num_heads, c.num_kv_heads);
+    return invalid_argument("num_attention_heads {} is no multiple of num_key_value_heads {}", c.num_heads,
+                            c.num_kv_heads);
   }
   if (c.num_heads / c.num_kv_heads > 256) {
     return invalid_argument("{} query heads share a KV head, expected at most 256", c.num_heads / c.num_kv_heads);
   }
-  if (c.head_dim % 8 != 0) return error(ErrorCode::kUnimplemented, "head_dim {} is not built (multiples of 8 are)", c.head_dim);
-  if (!(c.rms_norm_eps >= 0 && c.rms_norm_eps <= 1)) return invalid_argument("rms_norm_eps is {}, expected 0 to 1", c.rms_norm_eps);
+  if (c.head_dim % 8 != 0)
+    return error(ErrorCode::kUnimplemented, "head_dim {} is not built (multiples of 8 are)", c.head_dim);
+  if (!(c.rms_norm_eps >= 0 && c.rms_norm_eps <= 1))
+    return invalid_argument("rms_norm_eps is {}, expected 0 to 1", c.rms_norm_eps);
   if (c.max_position < 1 || c.max_position > kMaxPositions) {
-    return invalid_argument("max_position_embeddings with its rope scaling comes to {}, expected 1 to {}", c.max_position, kMaxPositions);
+    return invalid_argument("max_position_embeddings with its rope scaling comes to {}, expected 1 to {}",
+                            c.max_position, kMaxPositions);
   }
   RETURN_IF_ERROR(check_rope(c.rope, c.head_dim));
   RETURN_IF_ERROR(check_rope(c.rope_local, c.head_dim));

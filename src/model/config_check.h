@@ -4,7 +4,8 @@
 
 namespace vllm::model {
 
-inline constexpr int64_t kMaxVocabSize = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 << 12, kMaxHeads = 1 << 12, kMaxHeadDim = 1024;
+inline constexpr int64_t kMaxVocabSize = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 << 12, kMaxHeads = 1 << 12,
+                         kMaxHeadDim = 1024;
 inline constexpr int64_t kMaxPositions = int64_t{1} << 30;
 
 /// Fields that must fit each other: heads divide, head_dim suits the kernels, rope factors have the right length.

@@ -16,7 +16,9 @@ class Metadata {
 
   std::optional<int64_t> find_int(std::string_view key) const { return file_.get_int(prefix_ + std::string(key)); }
   std::optional<double> find_double(std::string_view key) const { return file_.get_double(prefix_ + std::string(key)); }
-  std::optional<std::string_view> find_string(std::string_view key) const { return file_.get_string(prefix_ + std::string(key)); }
+  std::optional<std::string_view> find_string(std::string_view key) const {
+    return file_.get_string(prefix_ + std::string(key));
+  }
 
   /// Present, or `fallback` (0: required), and in [1, max]. An array of one value per layer must be all the same.
   Result<int64_t> number(std::string_view key, int64_t fallback, int64_t max) const {
@@ -43,12 +45,16 @@ class Metadata {
 
 Status read_sizes(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
   const GgufTensor* embedding = file.find_tensor("token_embd.weight");
-  if (!embedding || embedding->shape.size() != 2) return invalid_argument("tensor token_embd.weight is missing or no matrix");
+  if (!embedding || embedding->shape.size() != 2)
+    return invalid_argument("tensor token_embd.weight is missing or no matrix");
   if (embedding->shape[0] < 1 || embedding->shape[0] > kMaxVocabSize) {
     return invalid_argument("token_embd.weight has {} rows, expected 1 to {}", embedding->shape[0], kMaxVocabSize);
   }
   c.vocab_size = embedding->shape[0];
-  c.torch_dtype = embedding->dtype == DType::kFloat16 ? "float16" : embedding->dtype == DType::kFloat32 ? "float32" : "bfloat16";
+  // What is not quantized, and the KV cache: float16 keeps quantized models closer to float32 than bfloat16 does; Gemma
+  // leaves its range.
+  bool half = embedding->dtype == DType::kFloat16 || (is_quantized(embedding->dtype) && c.model_type != "gemma3");
+  c.torch_dtype = half ? "float16" : embedding->dtype == DType::kFloat32 ? "float32" : "bfloat16";
   ASSIGN_OR_RETURN(c.hidden_size, meta.number("embedding_length", 0, kMaxWidth));
   ASSIGN_OR_RETURN(c.intermediate_size, meta.number("feed_forward_length", 0, kMaxWidth));
   ASSIGN_OR_RETURN(int64_t num_layers, meta.number("block_count", 0, kMaxLayers));
@@ -57,10 +63,12 @@ Status read_sizes(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
   if (!meta.find_int("attention.key_length") && c.hidden_size % num_heads != 0) {
     return invalid_argument("embedding_length {} is no multiple of attention.head_count {}", c.hidden_size, num_heads);
   }
-  ASSIGN_OR_RETURN(int64_t head_dim, meta.number("attention.key_length", std::max<int64_t>(1, c.hidden_size / num_heads), kMaxHeadDim));
+  ASSIGN_OR_RETURN(int64_t head_dim,
+                   meta.number("attention.key_length", std::max<int64_t>(1, c.hidden_size / num_heads), kMaxHeadDim));
   ASSIGN_OR_RETURN(int64_t value_dim, meta.number("attention.value_length", head_dim, kMaxHeadDim));
   if (value_dim != head_dim) {
-    return error(ErrorCode::kUnimplemented, "attention.value_length {} differs from key_length {}, which is not built", value_dim, head_dim);
+    return error(ErrorCode::kUnimplemented, "attention.value_length {} differs from key_length {}, which is not built",
+                 value_dim, head_dim);
   }
   c.num_layers = static_cast<int>(num_layers), c.num_heads = static_cast<int>(num_heads);
   c.num_kv_heads = static_cast<int>(num_kv_heads), c.head_dim = static_cast<int>(head_dim);
@@ -75,14 +83,16 @@ Status read_rope(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
   c.rope.theta = meta.find_double("rope.freq_base").value_or(1e4);
   int64_t rotary_dim = meta.find_int("rope.dimension_count").value_or(c.head_dim);
   if (rotary_dim < 4 || rotary_dim > c.head_dim || rotary_dim % 2 != 0) {
-    return invalid_argument("rope.dimension_count is {}, expected an even number up to head_dim {}", rotary_dim, c.head_dim);
+    return invalid_argument("rope.dimension_count is {}, expected an even number up to head_dim {}", rotary_dim,
+                            c.head_dim);
   }
   c.rope.partial_rotary_factor = static_cast<double>(rotary_dim) / c.head_dim;
   std::string_view type = meta.find_string("rope.scaling.type").value_or("none");
   double factor = meta.find_double("rope.scaling.factor").value_or(1);
   if (!(factor >= 1e-3 && factor <= 1e6)) return invalid_argument("rope.scaling.factor is {}", factor);
   c.rope.original_max_position = meta.find_int("rope.scaling.original_context_length").value_or(c.max_position);
-  if (c.rope.original_max_position < 2) return invalid_argument("rope.scaling.original_context_length is {}", c.rope.original_max_position);
+  if (c.rope.original_max_position < 2)
+    return invalid_argument("rope.scaling.original_context_length is {}", c.rope.original_max_position);
   if (type == "linear") {
     c.rope.type = RopeType::kLinear, c.rope.factor = factor;
   } else if (type == "yarn") {
@@ -95,7 +105,8 @@ Status read_rope(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
   }
   // Llama 3's scaling comes as a tensor of divisors.
   if (const GgufTensor* freqs = file.find_tensor("rope_freqs.weight")) {
-    if (freqs->dtype != DType::kFloat32) return invalid_argument("rope_freqs.weight is {}, expected float32", info(freqs->dtype).name);
+    if (freqs->dtype != DType::kFloat32)
+      return invalid_argument("rope_freqs.weight is {}, expected float32", info(freqs->dtype).name);
     c.rope.freq_factors.resize(freqs->data.size() / sizeof(float));
     std::memcpy(c.rope.freq_factors.data(), freqs->data.data(), c.rope.freq_factors.size() * sizeof(float));
   }
@@ -129,8 +140,10 @@ Result<ModelConfig> config_from_gguf(const GgufFile& file) {
     c.layer_is_sliding.assign(static_cast<size_t>(c.num_layers), false);
     c.rope_local = c.rope;
   }
-  // What llama.cpp writes as context_length is the trained context; a scaling that is not in it is the reader's business.
-  for (std::string_view key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+  // What llama.cpp writes as context_length is the trained context; a scaling that is not in it is the reader's
+  // business.
+  for (std::string_view key :
+       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
     std::optional<int64_t> id = file.get_int(key);
     if (!id || *id < 0 || *id >= c.vocab_size) continue;
     if (std::find(c.eos_token_ids.begin(), c.eos_token_ids.end(), *id) == c.eos_token_ids.end()) {

@@ -24,8 +24,10 @@ Result<ModelConfig> with(std::string_view changes, std::string_view base = kLlam
   json::object object = parse_json(base).value().get_object();
   json::value changed = parse_json(changes).value();
   for (const auto& item : changed.get_object()) {
-    if (item.value() == "DROP") object.erase(item.key());
-    else object[item.key()] = item.value();
+    if (item.value() == "DROP")
+      object.erase(item.key());
+    else
+      object[item.key()] = item.value();
   }
   return parse_config(object);
 }
@@ -52,23 +54,29 @@ TEST(Config, ReadsLlama) {
 TEST(Config, ReadsTheOtherFamilies) {
   ModelConfig mistral = with(R"({"architectures": ["MistralForCausalLM"], "sliding_window": 32})").value();
   EXPECT_EQ(mistral.layer_is_sliding, (std::vector<bool>{true, true}));
-  EXPECT_EQ(with(R"({"architectures": ["MistralForCausalLM"], "sliding_window": null})")->layer_is_sliding, (std::vector<bool>{false, false}));
+  EXPECT_EQ(with(R"({"architectures": ["MistralForCausalLM"], "sliding_window": null})")->layer_is_sliding,
+            (std::vector<bool>{false, false}));
   EXPECT_EQ(with(R"({"architectures": ["MistralForCausalLM"]})")->sliding_window, 4096);
-  ModelConfig qwen2 = with(R"({"architectures": ["Qwen2ForCausalLM"], "sliding_window": 32, "max_window_layers": 1})").value();
+  ModelConfig qwen2 =
+      with(R"({"architectures": ["Qwen2ForCausalLM"], "sliding_window": 32, "max_window_layers": 1})").value();
   EXPECT_TRUE(qwen2.qkv_bias && !qwen2.o_bias);
   EXPECT_EQ(qwen2.sliding_window, 0);  // use_sliding_window is off
-  EXPECT_EQ(with(R"({"architectures": ["Qwen2ForCausalLM"], "sliding_window": 32, "max_window_layers": 1, "use_sliding_window": true})")
-                ->layer_is_sliding,
-            (std::vector<bool>{false, true}));
+  EXPECT_EQ(
+      with(
+          R"({"architectures": ["Qwen2ForCausalLM"], "sliding_window": 32, "max_window_layers": 1, "use_sliding_window": true})")
+          ->layer_is_sliding,
+      (std::vector<bool>{false, true}));
   ModelConfig qwen3 = with(R"({"architectures": ["Qwen3ForCausalLM"]})").value();
   EXPECT_TRUE(qwen3.qk_norm && !qwen3.qkv_bias);
   EXPECT_EQ(qwen3.head_dim, 128);
 }
 
 TEST(Config, ReadsGemma3InOldAndNewForm) {
-  std::string_view old_form = R"({"architectures": ["Gemma3ForCausalLM"], "head_dim": 16, "num_hidden_layers": 6, "query_pre_attn_scalar": 64,
+  std::string_view old_form =
+      R"({"architectures": ["Gemma3ForCausalLM"], "head_dim": 16, "num_hidden_layers": 6, "query_pre_attn_scalar": 64,
     "rope_theta": 1e6, "rope_local_base_freq": 5000, "rope_scaling": {"factor": 8, "rope_type": "linear"}, "sliding_window": 512})";
-  std::string_view new_form = R"({"architectures": ["Gemma3ForCausalLM"], "head_dim": 16, "num_hidden_layers": 6, "query_pre_attn_scalar": 64,
+  std::string_view new_form =
+      R"({"architectures": ["Gemma3ForCausalLM"], "head_dim": 16, "num_hidden_layers": 6, "query_pre_attn_scalar": 64,
     "rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8, "rope_theta": 1e6},
     "sliding_attention": {"rope_type": "default", "rope_theta": 5000}}, "sliding_window": 512})";
   for (std::string_view form : {old_form, new_form}) {
@@ -85,7 +93,8 @@ TEST(Config, ReadsGemma3InOldAndNewForm) {
     EXPECT_EQ(c.activation, Activation::kGeluTanh);
   }
   // The language model of a multimodal checkpoint, which leaves out what equals the class's defaults.
-  auto text = parse_json(R"({"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "eos_token_id": [1, 106],
+  auto text = parse_json(
+      R"({"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "eos_token_id": [1, 106],
     "text_config": {"hidden_size": 2560, "intermediate_size": 10240, "model_type": "gemma3_text", "num_hidden_layers": 34,
     "rope_scaling": {"factor": 8.0, "rope_type": "linear"}, "sliding_window": 1024}, "torch_dtype": "bfloat16"})");
   ModelConfig c = parse_config(text->get_object()).value();
@@ -101,13 +110,19 @@ TEST(Config, ReadsGemma3InOldAndNewForm) {
 }
 
 TEST(Config, RopeInBothForms) {
-  ModelConfig llama3 = with(R"({"rope_theta": 500000, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
-    "high_freq_factor": 4, "original_max_position_embeddings": 64}})").value();
+  ModelConfig llama3 =
+      with(R"({"rope_theta": 500000, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+    "high_freq_factor": 4, "original_max_position_embeddings": 64}})")
+          .value();
   EXPECT_EQ(llama3.rope.type, RopeType::kLlama3);
   EXPECT_EQ(llama3.rope.theta, 500000);
   EXPECT_EQ(llama3.max_position, 256);
   EXPECT_EQ(with(R"({"rope_scaling": {"type": "linear", "factor": 4}})")->max_position, 1024);
-  EXPECT_EQ(with(R"({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6, "factor": 4, "original_max_position_embeddings": 256}})")->max_position, 1024);
+  EXPECT_EQ(
+      with(
+          R"({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6, "factor": 4, "original_max_position_embeddings": 256}})")
+          ->max_position,
+      1024);
   EXPECT_EQ(with(R"({"rope_parameters": {"rope_type": "default", "rope_theta": 12345}})")->rope.theta, 12345);
   EXPECT_EQ(with(R"({"rope_scaling": null, "rope_theta": 777})")->rope.theta, 777);
 }
@@ -142,19 +157,25 @@ constexpr BadField kBadFields[] = {
     {R"({"rope_scaling": {"rope_type": "warp", "factor": 2}})", "rope_scaling: rope type 'warp' is not built"},
     {R"({"rope_scaling": {"rope_type": "linear"}})", "rope_scaling: factor of rope type 'linear' is missing"},
     {R"({"rope_scaling": {"rope_type": "linear", "factor": 0}})", "rope_scaling: factor is 0"},
-    {R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [1], "long_factor": [1]}})", "short_factor and long_factor have 1 and 1 values, expected 4"},
+    {R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [1], "long_factor": [1]}})",
+     "short_factor and long_factor have 1 and 1 values, expected 4"},
     {R"({"rope_scaling": {"rope_type": "longrope", "short_factor": [0], "long_factor": [1]}})", "short_factor holds 0"},
-    {R"({"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4}})", "high_freq_factor is 4"},
+    {R"({"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4}})",
+     "high_freq_factor is 4"},
     {R"({"partial_rotary_factor": 0.1})", "leaves nothing to turn"},
     {R"({"eos_token_id": "x"})", "eos_token_id holds \"x\""},
     {R"({"eos_token_id": -1})", "eos_token_id holds -1"},
     {R"({"quantization_config": {"quant_method": "awq"}})", "quantization method 'awq' is not built"},
     {R"({"architectures": "DROP"})", "architectures is missing"},
     {R"({"architectures": []})", "architectures is missing"},
-    {R"({"architectures": ["MambaForCausalLM"]})", "model architecture \"MambaForCausalLM\" is not built; these are: Gemma3ForCausalLM, Gemma3For"},
-    {R"({"architectures": ["Gemma3ForCausalLM"], "layer_types": ["full_attention"]})", "layer_types is 1 names long, expected a list of 2"},
-    {R"({"architectures": ["Gemma3ForCausalLM"], "layer_types": ["full_attention", "mamba"]})", "layer type \"mamba\" is not built"},
-    {R"({"architectures": ["Gemma3ForCausalLM"], "use_bidirectional_attention": true})", "use_bidirectional_attention is not built"},
+    {R"({"architectures": ["MambaForCausalLM"]})",
+     "model architecture \"MambaForCausalLM\" is not built; these are: Gemma3ForCausalLM, Gemma3For"},
+    {R"({"architectures": ["Gemma3ForCausalLM"], "layer_types": ["full_attention"]})",
+     "layer_types is 1 names long, expected a list of 2"},
+    {R"({"architectures": ["Gemma3ForCausalLM"], "layer_types": ["full_attention", "mamba"]})",
+     "layer type \"mamba\" is not built"},
+    {R"({"architectures": ["Gemma3ForCausalLM"], "use_bidirectional_attention": true})",
+     "use_bidirectional_attention is not built"},
 };
 
 TEST(Config, NamesTheFieldAtFault) {
@@ -170,7 +191,9 @@ TEST(Config, FromAFolder) {
   vllm::testing::write_file(folder / "config.json", kLlama);
   EXPECT_EQ(load_config(folder.path())->eos_token_ids, (std::vector<int32_t>{2, 3}));
   EXPECT_FALSE(load_generation_config(folder.path())->temperature);
-  vllm::testing::write_file(folder / "generation_config.json", R"({"eos_token_id": [3, 5], "temperature": 0.6, "top_k": 20, "top_p": 0.95, "max_new_tokens": null})");
+  vllm::testing::write_file(
+      folder / "generation_config.json",
+      R"({"eos_token_id": [3, 5], "temperature": 0.6, "top_k": 20, "top_p": 0.95, "max_new_tokens": null})");
   EXPECT_EQ(load_config(folder.path())->eos_token_ids, (std::vector<int32_t>{2, 3, 5}));
   GenerationConfig g = load_generation_config(folder.path()).value();
   EXPECT_EQ(g.temperature, 0.6);
@@ -183,19 +206,31 @@ TEST(Config, FromAFolder) {
 struct GgufCase {
   std::string arch = "qwen2";
   GgufWriter writer;
-  GgufCase& number(std::string_view key, uint32_t value) { return writer.key(arch + "." + std::string(key), 4, GgufWriter::raw(value)), *this; }
-  GgufCase& real(std::string_view key, float value) { return writer.key(arch + "." + std::string(key), 6, GgufWriter::raw(value)), *this; }
+  GgufCase& number(std::string_view key, uint32_t value) {
+    return writer.key(arch + "." + std::string(key), 4, GgufWriter::raw(value)), *this;
+  }
+  GgufCase& real(std::string_view key, float value) {
+    return writer.key(arch + "." + std::string(key), 6, GgufWriter::raw(value)), *this;
+  }
 };
 
-Result<ModelConfig> from_gguf(const std::function<void(GgufCase&)>& change, std::string arch = "qwen2", uint32_t heads = 8) {
+Result<ModelConfig> from_gguf(const std::function<void(GgufCase&)>& change, std::string arch = "qwen2",
+                              uint32_t heads = 8) {
   GgufCase c;
   c.arch = arch;
   c.writer.key("general.architecture", 8, GgufWriter::text(arch));
-  c.number("embedding_length", 64).number("feed_forward_length", 128).number("block_count", 6).number("context_length", 512);
-  c.number("attention.head_count", heads).number("attention.head_count_kv", 2).real("attention.layer_norm_rms_epsilon", 1e-6f);
+  c.number("embedding_length", 64)
+      .number("feed_forward_length", 128)
+      .number("block_count", 6)
+      .number("context_length", 512);
+  c.number("attention.head_count", heads)
+      .number("attention.head_count_kv", 2)
+      .real("attention.layer_norm_rms_epsilon", 1e-6f);
   c.writer.key("tokenizer.ggml.eos_token_id", 4, GgufWriter::raw(uint32_t{7}));
   change(c);
-  c.writer.tensor("token_embd.weight", {64, 10}, 0, 0).tensor("blk.0.attn_q.bias", {64}, 0, 64 * 10 * 4).data(std::string(64 * 11 * 4, '\0'));
+  c.writer.tensor("token_embd.weight", {64, 10}, 0, 0)
+      .tensor("blk.0.attn_q.bias", {64}, 0, 64 * 10 * 4)
+      .data(std::string(64 * 11 * 4, '\0'));
   std::string bytes = c.writer.build();
   auto file = GgufFile::parse(vllm::testing::as_bytes(bytes));
   if (!file) return file.error();
@@ -211,8 +246,14 @@ TEST(ConfigGguf, ReadsMetadata) {
   EXPECT_EQ(c.eos_token_ids, (std::vector<int32_t>{7}));
   EXPECT_TRUE(c.from_gguf && c.qkv_bias && c.tie_word_embeddings && !c.interleaved_qk);
   EXPECT_TRUE(from_gguf([](GgufCase&) {}, "llama")->interleaved_qk);
-  ModelConfig gemma = from_gguf([](GgufCase& c) { c.number("attention.sliding_window", 512).number("attention.key_length", 256).number("attention.value_length", 256); },
-                                "gemma3").value();
+  ModelConfig gemma = from_gguf(
+                          [](GgufCase& c) {
+                            c.number("attention.sliding_window", 512)
+                                .number("attention.key_length", 256)
+                                .number("attention.value_length", 256);
+                          },
+                          "gemma3")
+                          .value();
   EXPECT_EQ(gemma.layer_is_sliding, (std::vector<bool>{true, true, true, true, true, false}));
   EXPECT_EQ(gemma.head_dim, 256);
   EXPECT_FALSE(gemma.norm_weight_plus_one);
@@ -224,11 +265,16 @@ TEST(ConfigGguf, NamesWhatIsWrong) {
     auto config = from_gguf(change, arch, heads);
     return config ? "" : config.error().message;
   };
-  EXPECT_EQ(message([](GgufCase&) {}, "mamba"), "GGUF architecture 'mamba' is not built; these are: gemma3, llama, qwen2, qwen3");
+  EXPECT_EQ(message([](GgufCase&) {}, "mamba"),
+            "GGUF architecture 'mamba' is not built; these are: gemma3, llama, qwen2, qwen3");
   EXPECT_EQ(message([](GgufCase&) {}, "qwen2", 0), "qwen2.attention.head_count is 0, expected 1 to 4096");
   EXPECT_EQ(message([](GgufCase&) {}, "qwen2", 7), "embedding_length 64 is no multiple of attention.head_count 7");
-  EXPECT_NE(message([](GgufCase& c) { c.number("attention.value_length", 16); }).find("value_length"), std::string::npos);
-  EXPECT_NE(message([](GgufCase& c) { c.writer.key("qwen2.rope.scaling.type", 8, GgufWriter::text("warp")); }).find("'warp' is not built"), std::string::npos);
+  EXPECT_NE(message([](GgufCase& c) { c.number("attention.value_length", 16); }).find("value_length"),
+            std::string::npos);
+  EXPECT_NE(message([](GgufCase& c) {
+              c.writer.key("qwen2.rope.scaling.type", 8, GgufWriter::text("warp"));
+            }).find("'warp' is not built"),
+            std::string::npos);
   EXPECT_NE(message([](GgufCase& c) { c.real("rope.freq_base", NAN); }).find("rope_theta"), std::string::npos);
 }
 

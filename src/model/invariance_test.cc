@@ -1,4 +1,5 @@
-// Bit for bit: a prompt's logits do not depend on its batch, the cut of its prefill, pages, released windows or threads.
+// Bit for bit: a prompt's logits do not depend on its batch, the cut of its prefill, pages, released windows or
+// threads.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -25,7 +26,9 @@ Prompts make_prompts(std::initializer_list<int> lengths, int64_t vocab_size) {
   uint32_t state = 1;
   for (int length : lengths) {
     prompts.emplace_back();
-    for (int i = 0; i < length; ++i) prompts.back().push_back(static_cast<int32_t>((state = state * 1664525 + 1013904223) >> 8) % static_cast<int32_t>(vocab_size));
+    for (int i = 0; i < length; ++i)
+      prompts.back().push_back(static_cast<int32_t>((state = state * 1664525 + 1013904223) >> 8) %
+                               static_cast<int32_t>(vocab_size));
   }
   return prompts;
 }
@@ -33,7 +36,8 @@ Prompts make_prompts(std::initializer_list<int> lengths, int64_t vocab_size) {
 bool same_bits(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
   if (a.size() != b.size()) return false;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i].size() != b[i].size() || std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0) return false;
+    if (a[i].size() != b[i].size() || std::memcmp(a[i].data(), b[i].data(), a[i].size() * sizeof(float)) != 0)
+      return false;
   }
   return true;
 }
@@ -47,12 +51,16 @@ TEST(Invariance, BatchChunksPagesAndThreads) {
       std::vector<std::vector<std::vector<float>>> alone;
       for (const auto& p : prompts) alone.push_back(TokenRunner(*model, single, {}).run({p}).front());
       for (ThreadPool* pool : {&single, &several}) {
-        for (TokenRunner::Options options : {TokenRunner::Options{}, {.chunk = 1}, {.chunk = 7, .block_size = 8, .release_windows = true},
-                                             {.chunk = 32, .block_size = 64}, {.chunk = 1, .block_size = 4, .release_windows = true}}) {
+        for (TokenRunner::Options options : {TokenRunner::Options{},
+                                             {.chunk = 1},
+                                             {.chunk = 7, .block_size = 8, .release_windows = true},
+                                             {.chunk = 32, .block_size = 64},
+                                             {.chunk = 1, .block_size = 4, .release_windows = true}}) {
           auto together = TokenRunner(*model, *pool, options).run(prompts);
           for (size_t p = 0; p < prompts.size(); ++p) {
             EXPECT_TRUE(same_bits(alone[p], together[p]))
-                << golden << " " << info(dtype).name << " prompt " << p << " chunk " << options.chunk << " threads " << pool->num_threads();
+                << golden << " " << info(dtype).name << " prompt " << p << " chunk " << options.chunk << " threads "
+                << pool->num_threads();
           }
         }
       }

@@ -15,7 +15,8 @@ int64_t KvCacheSpec::bytes_per_block(int block_size) const {
 KvCacheSpec make_kv_spec(const ModelConfig& config, DType dtype) {
   KvCacheSpec spec{.groups = {}, .num_kv_heads = config.num_kv_heads, .head_dim = config.head_dim, .dtype = dtype};
   std::vector<int> full, sliding;
-  for (int i = 0; i < config.num_layers; ++i) (config.layer_is_sliding[static_cast<size_t>(i)] ? sliding : full).push_back(i);
+  for (int i = 0; i < config.num_layers; ++i)
+    (config.layer_is_sliding[static_cast<size_t>(i)] ? sliding : full).push_back(i);
   // Equal groups waste least; at most 8 or so of the larger kind, since each group costs a block table per sequence.
   size_t small = std::min(full.size(), sliding.size()), large = std::max(full.size(), sliding.size());
   size_t size = small == 0 || large * 4 < small * 5 ? large : std::max(small, (large + 7) / 8);

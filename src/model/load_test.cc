@@ -10,10 +10,12 @@ struct GgufName {
   std::string_view hf, gguf;
 };
 constexpr GgufName kGgufNames[] = {
-    {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"},     {"self_attn.v_proj", "attn_v"},
-    {"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},
-    {"input_layernorm", "attn_norm"},    {"post_attention_layernorm", "ffn_norm"}, {"mlp.gate_proj", "ffn_gate"},
-    {"mlp.up_proj", "ffn_up"},           {"mlp.down_proj", "ffn_down"},
+    {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"},
+    {"self_attn.v_proj", "attn_v"},      {"self_attn.o_proj", "attn_output"},
+    {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},
+    {"input_layernorm", "attn_norm"},    {"post_attention_layernorm", "ffn_norm"},
+    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
+    {"mlp.down_proj", "ffn_down"},
 };
 
 std::string gguf_name(std::string name) {
@@ -107,9 +109,11 @@ TEST(Load, RopeFrequencyDivisorsEqualLlama3Scaling) {
   Golden g = load_golden("llama-llama3");
   RopeConfig plain = g.config.rope;
   plain.type = RopeType::kDefault;
-  RopeFrequencies scaled = rope_frequencies(g.config.rope, g.config.head_dim, 64), base = rope_frequencies(plain, g.config.head_dim, 64);
+  RopeFrequencies scaled = rope_frequencies(g.config.rope, g.config.head_dim, 64),
+                  base = rope_frequencies(plain, g.config.head_dim, 64);
   Gguf gguf = as_gguf(g, true, false);
-  for (size_t i = 0; i < base.inv_freq.size(); ++i) plain.freq_factors.push_back(static_cast<float>(base.inv_freq[i] / scaled.inv_freq[i]));
+  for (size_t i = 0; i < base.inv_freq.size(); ++i)
+    plain.freq_factors.push_back(static_cast<float>(base.inv_freq[i] / scaled.inv_freq[i]));
   EXPECT_GT(plain.freq_factors.back(), 7.9);
   gguf.config.rope = gguf.config.rope_local = plain;
   EXPECT_LT(largest_difference(g, gguf.config, gguf.weights, DType::kFloat32), 1e-4);
@@ -143,8 +147,10 @@ TEST(Load, NamesWhatIsWrongWithATensor) {
   EXPECT_EQ(message([&](Golden& g) { g.weights->drop(bias); }), "tensor " + bias + " is missing from the checkpoint");
   EXPECT_EQ(message([&](Golden& g) { g.config.num_heads = 8; }),
             "tensor model.layers.0.self_attn.q_proj.weight has shape [32, 32], expected [64, 32]");
-  EXPECT_EQ(message([&](Golden& g) { g.config.vocab_size = 81; }), "tensor model.embed_tokens.weight has shape [80, 32], expected [81, 32]");
-  EXPECT_EQ(message([&](Golden& g) { g.config.tie_word_embeddings = false; }), "tensor lm_head.weight is missing from the checkpoint");
+  EXPECT_EQ(message([&](Golden& g) { g.config.vocab_size = 81; }),
+            "tensor model.embed_tokens.weight has shape [80, 32], expected [81, 32]");
+  EXPECT_EQ(message([&](Golden& g) { g.config.tie_word_embeddings = false; }),
+            "tensor lm_head.weight is missing from the checkpoint");
   EXPECT_EQ(message([&](Golden& g) { g.weights->add(q, DType::kInt8, {32, 32}, std::string(1024, 'x')); }),
             "tensor " + q + " is int8, which is no weight type");
   EXPECT_EQ(message([&](Golden& g) { g.weights->add(q, DType::kQ4_K, {32, 32}, std::string(1024, 'x')); }),
@@ -164,7 +170,8 @@ TEST(Load, RefusesWhatIsNotBuilt) {
   huge.hidden_size = 1 << 20, huge.vocab_size = 1 << 24;
   EXPECT_NE(load_error(huge, nullptr, {.dummy_weights = true}).find("available memory"), std::string::npos);
   g.config.architecture = "GPT2LMHeadModel";
-  EXPECT_NE(load_error(g.config, g.weights).find("GPT2LMHeadModel is not built; these are: Gemma3ForCausalLM,"), std::string::npos);
+  EXPECT_NE(load_error(g.config, g.weights).find("GPT2LMHeadModel is not built; these are: Gemma3ForCausalLM,"),
+            std::string::npos);
 }
 
 TEST(Load, ReportsProgress) {
@@ -184,7 +191,8 @@ TEST(Load, ReportsProgress) {
 TEST(Load, DummyWeightsAreTheSameEveryTimeAndSane) {
   Golden g = load_golden("gemma3");
   ThreadPool one(1), two(2);
-  auto a = load_model(g.config, nullptr, {.dummy_weights = true}, one), b = load_model(g.config, nullptr, {.dummy_weights = true}, two);
+  auto a = load_model(g.config, nullptr, {.dummy_weights = true}, one),
+       b = load_model(g.config, nullptr, {.dummy_weights = true}, two);
   ASSERT_TRUE(a && b);
   auto rows = TokenRunner(**a, one, {}).run({g.token_ids}).front();
   EXPECT_EQ(rows, TokenRunner(**b, two, {}).run({g.token_ids}).front());

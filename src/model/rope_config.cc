@@ -11,19 +11,22 @@ struct RopeTypeRow {
   RopeType type;
 };
 constexpr RopeTypeRow kRopeTypes[] = {
-    {"default", RopeType::kDefault}, {"linear", RopeType::kLinear}, {"dynamic", RopeType::kDynamic}, {"llama3", RopeType::kLlama3},
-    {"yarn", RopeType::kYarn},       {"longrope", RopeType::kLongRope}, {"su", RopeType::kLongRope},
+    {"default", RopeType::kDefault}, {"linear", RopeType::kLinear}, {"dynamic", RopeType::kDynamic},
+    {"llama3", RopeType::kLlama3},   {"yarn", RopeType::kYarn},     {"longrope", RopeType::kLongRope},
+    {"su", RopeType::kLongRope},
 };
 constexpr int64_t kMaxPosition = int64_t{1} << 30;
 
 Result<std::vector<double>> read_factors(const json::object& object, std::string_view key) {
   const json::array* array = get_array(object, key);
-  if (!array || array->empty() || array->size() > 4096) return invalid_argument("{} is missing or no list of numbers", key);
+  if (!array || array->empty() || array->size() > 4096)
+    return invalid_argument("{} is missing or no list of numbers", key);
   std::vector<double> factors;
   for (const json::value& v : *array) {
     boost::system::error_code ec;
     double factor = v.to_number<double>(ec);
-    if (ec || !std::isfinite(factor) || factor <= 0) return invalid_argument("{} holds {}, expected numbers above 0", key, brief(v));
+    if (ec || !std::isfinite(factor) || factor <= 0)
+      return invalid_argument("{} holds {}, expected numbers above 0", key, brief(v));
     factors.push_back(factor);
   }
   return factors;
@@ -35,17 +38,21 @@ Result<RopeConfig> read_rope_object(const json::object& object, RopeConfig rope,
   ConfigFields fields(object);
   ASSIGN_OR_RETURN(std::string old_name, fields.string_or("type", "default"));
   ASSIGN_OR_RETURN(std::string name, fields.string_or("rope_type", old_name));
-  const auto* row = std::find_if(std::begin(kRopeTypes), std::end(kRopeTypes), [&](const RopeTypeRow& r) { return r.name == name; });
+  const auto* row =
+      std::find_if(std::begin(kRopeTypes), std::end(kRopeTypes), [&](const RopeTypeRow& r) { return r.name == name; });
   if (row == std::end(kRopeTypes)) {
-    return error(ErrorCode::kUnimplemented, "rope type '{}' is not built (default, linear, dynamic, llama3, yarn, longrope are)", name);
+    return error(ErrorCode::kUnimplemented,
+                 "rope type '{}' is not built (default, linear, dynamic, llama3, yarn, longrope are)", name);
   }
   rope.type = row->type;
   ASSIGN_OR_RETURN(rope.theta, fields.double_or("rope_theta", rope.theta, 1e-3, 1e15));
-  ASSIGN_OR_RETURN(rope.partial_rotary_factor, fields.double_or("partial_rotary_factor", rope.partial_rotary_factor, 0.01, 1));
+  ASSIGN_OR_RETURN(rope.partial_rotary_factor,
+                   fields.double_or("partial_rotary_factor", rope.partial_rotary_factor, 0.01, 1));
   if (rope.type == RopeType::kDefault) return rope;
-  ASSIGN_OR_RETURN(rope.original_max_position,
-                   fields.int_or("original_max_position_embeddings",
-                                 rope.original_max_position > 0 ? rope.original_max_position : max_position, 2, kMaxPosition));
+  ASSIGN_OR_RETURN(
+      rope.original_max_position,
+      fields.int_or("original_max_position_embeddings",
+                    rope.original_max_position > 0 ? rope.original_max_position : max_position, 2, kMaxPosition));
   double derived = static_cast<double>(max_position) / static_cast<double>(rope.original_max_position);
   bool may_derive = rope.type == RopeType::kLongRope || rope.type == RopeType::kYarn;
   if (!fields.has("factor") && !may_derive) return invalid_argument("factor of rope type '{}' is missing", name);
@@ -59,9 +66,11 @@ Result<RopeConfig> read_rope_object(const json::object& object, RopeConfig rope,
   ASSIGN_OR_RETURN(rope.mscale_all_dim, fields.double_or("mscale_all_dim", 0, 0, 1e3));
   ASSIGN_OR_RETURN(rope.attention_factor, fields.double_or("attention_factor", 0, 0, 1e3));
   if (rope.type == RopeType::kLlama3 && rope.low_freq_factor >= rope.high_freq_factor) {
-    return invalid_argument("high_freq_factor is {}, expected more than low_freq_factor {}", rope.high_freq_factor, rope.low_freq_factor);
+    return invalid_argument("high_freq_factor is {}, expected more than low_freq_factor {}", rope.high_freq_factor,
+                            rope.low_freq_factor);
   }
-  if (rope.type == RopeType::kYarn && rope.theta <= 1) return invalid_argument("rope_theta is {}, expected more than 1", rope.theta);
+  if (rope.type == RopeType::kYarn && rope.theta <= 1)
+    return invalid_argument("rope_theta is {}, expected more than 1", rope.theta);
   if (rope.type == RopeType::kLongRope) {
     ASSIGN_OR_RETURN(rope.short_factor, read_factors(object, "short_factor"));
     ASSIGN_OR_RETURN(rope.long_factor, read_factors(object, "long_factor"));

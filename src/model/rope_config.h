@@ -1,6 +1,6 @@
 #pragma once
-// Rope settings: from config.json (rope_theta and rope_scaling of old, rope_parameters of new files), and the frequencies
-// that they mean.
+// Rope settings: from config.json (rope_theta and rope_scaling of old, rope_parameters of new files), and the
+// frequencies that they mean.
 #include <vector>
 
 #include "model/config.h"
@@ -26,9 +26,9 @@ struct RopeFrequencies {
   std::vector<double> inv_freq;  // [rotary_dim / 2] radians per position
   double scale = 1;              // of cosines and sines
 };
-/// `max_model_len` chooses longrope's short or long factors (as vLLM does, once for all requests). Formulas: transformers 5
-/// modeling_rope_utils.py; dynamic uses vLLM's fixed base for the stretched context (not transformers' growing one), so that a token's
-/// result does not depend on how long its sequence becomes.
+/// `max_model_len` chooses longrope's short or long factors (as vLLM does, once for all requests). Formulas:
+/// transformers 5 modeling_rope_utils.py; dynamic uses vLLM's fixed base for the stretched context (not transformers'
+/// growing one), so that a token's result does not depend on how long its sequence becomes.
 RopeFrequencies rope_frequencies(const RopeConfig& rope, int head_dim, int64_t max_model_len);
 
 }  // namespace vllm::model

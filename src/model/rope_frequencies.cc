@@ -9,10 +9,12 @@ namespace {
 
 double yarn_mscale(double factor, double mscale) { return factor <= 1 ? 1 : 0.1 * mscale * std::log(factor) + 1; }
 
-// YaRN (Peng et al. 2023, arXiv:2309.00071): fast dimensions keep their frequency, slow ones are interpolated, a ramp between.
+// YaRN (Peng et al. 2023, arXiv:2309.00071): fast dimensions keep their frequency, slow ones are interpolated, a ramp
+// between.
 RopeFrequencies yarn(const RopeConfig& rope, const std::vector<double>& base, int turned) {
   auto dimension_of = [&](double rotations) {
-    return turned * std::log(static_cast<double>(rope.original_max_position) / (rotations * 2 * M_PI)) / (2 * std::log(rope.theta));
+    return turned * std::log(static_cast<double>(rope.original_max_position) / (rotations * 2 * M_PI)) /
+           (2 * std::log(rope.theta));
   };
   double low = dimension_of(rope.beta_fast), high = dimension_of(rope.beta_slow);
   if (rope.truncate) low = std::floor(low), high = std::ceil(high);
@@ -35,7 +37,8 @@ void llama3(const RopeConfig& rope, std::vector<double>& inv_freq) {
   double context = static_cast<double>(rope.original_max_position);
   for (double& f : inv_freq) {
     double rotations = context * f / (2 * M_PI);  // within the original context
-    double keep = std::clamp((rotations - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor), 0.0, 1.0);
+    double keep =
+        std::clamp((rotations - rope.low_freq_factor) / (rope.high_freq_factor - rope.low_freq_factor), 0.0, 1.0);
     f = (1 - keep) * f / rope.factor + keep * f;
   }
 }
@@ -55,7 +58,8 @@ RopeFrequencies rope_frequencies(const RopeConfig& rope, int head_dim, int64_t m
   }
   std::vector<double> inv_freq;
   for (int i = 0; i < turned; i += 2) inv_freq.push_back(1 / std::pow(theta, static_cast<double>(i) / turned));
-  for (size_t i = 0; i < std::min(inv_freq.size(), rope.freq_factors.size()); ++i) inv_freq[i] /= double{rope.freq_factors[i]};
+  for (size_t i = 0; i < std::min(inv_freq.size(), rope.freq_factors.size()); ++i)
+    inv_freq[i] /= double{rope.freq_factors[i]};
   RopeFrequencies out;
   switch (rope.type) {
     case RopeType::kYarn: return yarn(rope, inv_freq, turned);
@@ -66,9 +70,11 @@ RopeFrequencies rope_frequencies(const RopeConfig& rope, int head_dim, int64_t m
     case RopeType::kLongRope: {
       const auto& factors = max_model_len > rope.original_max_position ? rope.long_factor : rope.short_factor;
       for (size_t i = 0; i < std::min(inv_freq.size(), factors.size()); ++i) inv_freq[i] /= factors[i];
-      out.scale = rope.attention_factor > 0 ? rope.attention_factor
-                  : rope.factor <= 1        ? 1
-                                            : std::sqrt(1 + std::log(rope.factor) / std::log(static_cast<double>(rope.original_max_position)));
+      out.scale =
+          rope.attention_factor > 0 ? rope.attention_factor
+          : rope.factor <= 1
+              ? 1
+              : std::sqrt(1 + std::log(rope.factor) / std::log(static_cast<double>(rope.original_max_position)));
       break;
     }
     case RopeType::kDefault:

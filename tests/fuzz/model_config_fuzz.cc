@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CHECK(config->num_heads > 0 && config->num_heads % config->num_kv_heads == 0 && config->max_position > 0);
   CHECK(config->layer_is_sliding.size() == static_cast<size_t>(config->num_layers));
   for (const auto& rope : {config->rope, config->rope_local}) {
-    for (double f : vllm::model::rope_frequencies(rope, config->head_dim, config->max_position).inv_freq) CHECK(!std::isnan(f));
+    for (double f : vllm::model::rope_frequencies(rope, config->head_dim, config->max_position).inv_freq)
+      CHECK(!std::isnan(f));
   }
   auto spec = vllm::model::make_kv_spec(*config, vllm::DType::kBFloat16);
   size_t layers = 0;

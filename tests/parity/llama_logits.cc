@@ -1,7 +1,9 @@
-// llama_logits MODEL.gguf PROMPTS.json OUT.bin: what model_logits writes, computed by llama.cpp without weight repacking.
+// llama_logits MODEL.gguf PROMPTS.json OUT.bin: what model_logits writes, computed by llama.cpp without weight
+// repacking.
 //
 // A peer's tool, built by hand against a llama.cpp checkout and its build folder, and used as compare.py's --binary:
-//   g++ -O2 -std=c++17 tests/parity/llama_logits.cc -I$LLAMA/include -I$LLAMA/ggml/include -L$LLAMA/build/bin -lllama -lggml
+//   g++ -O2 -std=c++17 tests/parity/llama_logits.cc -I$LLAMA/include -I$LLAMA/ggml/include -L$LLAMA/build/bin -lllama
+//   -lggml
 //     -lggml-base -Wl,-rpath,$LLAMA/build/bin -o llama_logits
 #include <cmath>
 #include <cstdio>
@@ -41,7 +43,8 @@ int main(int argc, char** argv) {
     llama_context* context = llama_init_from_model(model, params);
     llama_batch batch = llama_batch_init(static_cast<int>(prompt.size()), 0, 1);
     for (size_t i = 0; i < prompt.size(); ++i) {
-      batch.token[i] = prompt[i], batch.pos[i] = static_cast<int>(i), batch.n_seq_id[i] = 1, batch.seq_id[i][0] = 0, batch.logits[i] = 1;
+      batch.token[i] = prompt[i], batch.pos[i] = static_cast<int>(i), batch.n_seq_id[i] = 1, batch.seq_id[i][0] = 0,
+      batch.logits[i] = 1;
     }
     batch.n_tokens = static_cast<int>(prompt.size());
     if (llama_decode(context, batch) != 0) return 3;

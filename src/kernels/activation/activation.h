@@ -1,7 +1,9 @@
 #pragma once
-// out[t, i] = act(gate[t, i]) * up[t, i]     the gated activations of feed-forward layers (Shazeer 2020, arXiv:2002.05202)
+// out[t, i] = act(gate[t, i]) * up[t, i]     the gated activations of feed-forward layers (Shazeer 2020,
+// arXiv:2002.05202)
 //
-// silu(x) = x / (1 + e^-x); gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); gelu(x) = x/2 (1 + erf(x / sqrt 2)).
+// silu(x) = x / (1 + e^-x); gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))); gelu(x) = x/2 (1 + erf(x /
+// sqrt 2)).
 #include "base/result.h"
 #include "tensor/cpu_info.h"
 #include "tensor/tensor_view.h"

@@ -32,10 +32,12 @@ RowFn pick(ActivationKind kind, CpuIsa isa) {
 Status check(const ActivationParams& p) {
   int64_t num_tokens = p.gate.size(0), width = p.gate.size(1);
   if (p.up.size(0) != num_tokens || p.up.size(1) != width) {
-    return invalid_argument("activation: up is [{}, {}], expected [{}, {}]", p.up.size(0), p.up.size(1), num_tokens, width);
+    return invalid_argument("activation: up is [{}, {}], expected [{}, {}]", p.up.size(0), p.up.size(1), num_tokens,
+                            width);
   }
   if (p.out.size(0) != num_tokens || p.out.size(1) != width) {
-    return invalid_argument("activation: out is [{}, {}], expected [{}, {}]", p.out.size(0), p.out.size(1), num_tokens, width);
+    return invalid_argument("activation: out is [{}, {}], expected [{}, {}]", p.out.size(0), p.out.size(1), num_tokens,
+                            width);
   }
   return {};
 }

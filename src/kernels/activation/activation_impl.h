@@ -1,5 +1,6 @@
 #pragma once
-// The row loop, compiled once per ISA. gelu with erf is not vectorized (no model of ours is fast or slow by it): see activation_cpu.cc.
+// The row loop, compiled once per ISA. gelu with erf is not vectorized (no model of ours is fast or slow by it): see
+// activation_cpu.cc.
 #include <cstdint>
 
 #include "kernels/simd/vec_math.h"

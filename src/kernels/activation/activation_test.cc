@@ -37,7 +37,8 @@ TEST(Activation, MatchesTheReference) {
         for (int64_t t = 0; t < c.num_tokens; ++t) {
           for (int64_t i = 0; i < c.width; ++i) {
             float e = view(expected)(t, i);
-            ASSERT_NEAR(view(target)(t, i), e, 4e-6 * (1 + std::abs(e)) + 2e-6 * std::abs(up[static_cast<size_t>(t * stride + i)]));
+            ASSERT_NEAR(view(target)(t, i), e,
+                        4e-6 * (1 + std::abs(e)) + 2e-6 * std::abs(up[static_cast<size_t>(t * stride + i)]));
           }
         }
       }

@@ -2,7 +2,8 @@
 // Where one layer's keys and values lie in the pool of KV pages: shared by kv_write and paged_attention.
 //
 // A page holds `block_size` tokens of every layer of its group. Inside it a layer has two areas:
-//   K  [num_kv_heads][head_dim][block_size]   dimension by dimension, tokens contiguous: scores of neighbouring keys are
+//   K  [num_kv_heads][head_dim][block_size]   dimension by dimension, tokens contiguous: scores of neighbouring keys
+//   are
 //                                             computed side by side in vector lanes, without sums across lanes
 //   V  [num_kv_heads][block_size][head_dim]   token by token: rows are added up, weighted
 #include <cstddef>
@@ -15,10 +16,10 @@ namespace vllm {
 struct KvLayerView {
   std::byte* base = nullptr;  // page 0 of the pool (the null block: never read as a key, never written)
   int64_t num_blocks = 0;
-  int64_t page_bytes = 0;     // from one page to the next
-  int64_t k_offset = 0;       // bytes from the start of a page to this layer's K area
-  int64_t v_offset = 0;       // and to its V area
-  int block_size = 0;         // tokens of a page
+  int64_t page_bytes = 0;  // from one page to the next
+  int64_t k_offset = 0;    // bytes from the start of a page to this layer's K area
+  int64_t v_offset = 0;    // and to its V area
+  int block_size = 0;      // tokens of a page
   int num_kv_heads = 0;
   int head_dim = 0;
   DType dtype = DType::kBFloat16;  // float32, bfloat16 or float16

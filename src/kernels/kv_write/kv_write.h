@@ -12,8 +12,8 @@
 namespace vllm {
 
 struct KvWriteParams {
-  TensorView<const float, 3> k;           // [num_tokens, num_kv_heads, head_dim], last two dims contiguous
-  TensorView<const float, 3> v;           // [num_tokens, num_kv_heads, head_dim]
+  TensorView<const float, 3> k;  // [num_tokens, num_kv_heads, head_dim], last two dims contiguous
+  TensorView<const float, 3> v;  // [num_tokens, num_kv_heads, head_dim]
   KvLayerView kv;
   std::span<const int64_t> slot_mapping;  // [num_tokens] = page * block_size + offset; distinct but for padding
 };

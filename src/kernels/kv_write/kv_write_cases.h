@@ -12,7 +12,7 @@ struct KvWriteCase {
   DType dtype;
 };
 inline constexpr KvWriteCase kKvWriteCases[] = {
-    {1, 1, 8, 1, DType::kFloat32},     {5, 2, 64, 16, DType::kBFloat16},  {40, 3, 80, 32, DType::kFloat16},
+    {1, 1, 8, 1, DType::kFloat32},      {5, 2, 64, 16, DType::kBFloat16},    {40, 3, 80, 32, DType::kFloat16},
     {300, 4, 128, 16, DType::kFloat32}, {70, 1, 256, 128, DType::kBFloat16},
 };
 

@@ -6,17 +6,19 @@ namespace vllm {
 Status check(const KvWriteParams& p) {
   const KvLayerView& kv = p.kv;
   if (kv.dtype != DType::kFloat32 && kv.dtype != DType::kBFloat16 && kv.dtype != DType::kFloat16) {
-    return invalid_argument("kv_write: a KV cache of {} is not built (float32, bfloat16, float16 are)", info(kv.dtype).name);
+    return invalid_argument("kv_write: a KV cache of {} is not built (float32, bfloat16, float16 are)",
+                            info(kv.dtype).name);
   }
   auto num_tokens = static_cast<int64_t>(p.slot_mapping.size());
   for (const auto* x : {&p.k, &p.v}) {
     if (x->size(0) != num_tokens || x->size(1) != kv.num_kv_heads || x->size(2) != kv.head_dim) {
-      return invalid_argument("kv_write: {} is [{}, {}, {}], expected [{}, {}, {}]", x == &p.k ? "k" : "v", x->size(0), x->size(1),
-                              x->size(2), num_tokens, kv.num_kv_heads, kv.head_dim);
+      return invalid_argument("kv_write: {} is [{}, {}, {}], expected [{}, {}, {}]", x == &p.k ? "k" : "v", x->size(0),
+                              x->size(1), x->size(2), num_tokens, kv.num_kv_heads, kv.head_dim);
     }
   }
   for (int64_t slot : p.slot_mapping) {
-    if (slot / kv.block_size >= kv.num_blocks) return invalid_argument("kv_write: slot {} lies beyond {} pages", slot, kv.num_blocks);
+    if (slot / kv.block_size >= kv.num_blocks)
+      return invalid_argument("kv_write: slot {} lies beyond {} pages", slot, kv.num_blocks);
   }
   return {};
 }

@@ -5,9 +5,12 @@ namespace {
 
 template <typename T>
 T convert(float x) {
-  if constexpr (std::is_same_v<T, BFloat16>) return to_bfloat16(x);
-  else if constexpr (std::is_same_v<T, Float16>) return to_float16(x);
-  else return x;
+  if constexpr (std::is_same_v<T, BFloat16>)
+    return to_bfloat16(x);
+  else if constexpr (std::is_same_v<T, Float16>)
+    return to_float16(x);
+  else
+    return x;
 }
 
 template <typename T>

@@ -38,12 +38,14 @@ TEST(KvWrite, PutsEveryTokenInItsSlotAndNothingElsewhere) {
     std::vector<int64_t> slots;
     for (int64_t t = 0; t < c.num_tokens; ++t) slots.push_back(c.block_size + t);
     slots.back() = 0;  // padding
-    KvWriteParams p{TensorView<const float, 3>(k.data(), shape), TensorView<const float, 3>(v.data(), shape), kv, slots};
+    KvWriteParams p{TensorView<const float, 3>(k.data(), shape), TensorView<const float, 3>(v.data(), shape), kv,
+                    slots};
     ASSERT_TRUE(check(p));
     ThreadPool pool(2);
     kv_write_cpu(p, pool);
     for (int64_t t = 0; t + 1 < c.num_tokens; ++t) {
-      int64_t block = slots[static_cast<size_t>(t)] / c.block_size, offset = slots[static_cast<size_t>(t)] % c.block_size;
+      int64_t block = slots[static_cast<size_t>(t)] / c.block_size,
+              offset = slots[static_cast<size_t>(t)] % c.block_size;
       for (int h = 0; h < c.num_kv_heads; ++h) {
         for (int d = 0; d < c.head_dim; ++d) {
           ASSERT_EQ(element(kv.k_head(block, h), c.dtype, d * c.block_size + offset), rounded(p.k(t, h, d), c.dtype));
@@ -58,7 +60,13 @@ TEST(KvWrite, PutsEveryTokenInItsSlotAndNothingElsewhere) {
 TEST(KvWrite, RefusesWhatDisagrees) {
   std::vector<float> x(16);
   std::vector<std::byte> page(4096);
-  KvLayerView kv{.base = page.data(), .num_blocks = 2, .page_bytes = 256, .block_size = 4, .num_kv_heads = 1, .head_dim = 8, .dtype = DType::kFloat32};
+  KvLayerView kv{.base = page.data(),
+                 .num_blocks = 2,
+                 .page_bytes = 256,
+                 .block_size = 4,
+                 .num_kv_heads = 1,
+                 .head_dim = 8,
+                 .dtype = DType::kFloat32};
   std::vector<int64_t> slots = {4, 5};
   TensorView<const float, 3> ok(x.data(), {2, 1, 8}), bad(x.data(), {2, 2, 4});
   EXPECT_TRUE(check(KvWriteParams{ok, ok, kv, slots}));

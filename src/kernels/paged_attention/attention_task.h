@@ -12,17 +12,17 @@ inline constexpr int64_t kAttentionMaxRows = 32;  // rows (query x head) of a ta
 
 /// Plain pointers only: this is what files compiled for one ISA see.
 struct AttentionTask {
-  float* out;                   // first query's first head of the group
+  float* out;  // first query's first head of the group
   const float* q;
   int64_t out_stride, q_stride;  // floats from one token to the next
-  int64_t num_queries, group;   // rows = num_queries * group; head g of a query is g * head_dim further
-  int64_t position;             // of the first query
-  int64_t sliding_window;       // 0 = none
+  int64_t num_queries, group;    // rows = num_queries * group; head g of a query is g * head_dim further
+  int64_t position;              // of the first query
+  int64_t sliding_window;        // 0 = none
   float scale, softcap;
   const KvLayerView* kv;
   int64_t kv_head;
-  const int32_t* block_table;   // of this sequence
-  float* scratch;               // attention_scratch_floats(...) of this thread
+  const int32_t* block_table;  // of this sequence
+  float* scratch;              // attention_scratch_floats(...) of this thread
 };
 
 inline int64_t padded_head_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }

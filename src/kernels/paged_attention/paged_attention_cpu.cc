@@ -12,8 +12,8 @@ auto pick(CpuIsa isa) {
 
 int64_t queries_per_task(int64_t group) { return std::max<int64_t>(1, kAttentionMaxRows / group); }
 
-// Keys and values of a tile, then weights, maxima, totals and sums of the rows; whole cache lines. One query may have more
-// heads over a KV head than kAttentionMaxRows: MQA models have up to 128.
+// Keys and values of a tile, then weights, maxima, totals and sums of the rows; whole cache lines. One query may have
+// more heads over a KV head than kAttentionMaxRows: MQA models have up to 128.
 constexpr int64_t kMaxGroup = 256;
 size_t scratch_floats(int64_t head_dim, int64_t rows) {
   int64_t padded = padded_head_dim(head_dim);
@@ -31,7 +31,8 @@ size_t paged_attention_workspace_bytes(int64_t max_seqs, int64_t head_dim, int n
 Status check(const PagedAttentionParams& p) {
   const KvLayerView& kv = p.kv;
   if (kv.dtype != DType::kFloat32 && kv.dtype != DType::kBFloat16 && kv.dtype != DType::kFloat16) {
-    return invalid_argument("paged_attention: a KV cache of {} is not built (float32, bfloat16, float16 are)", info(kv.dtype).name);
+    return invalid_argument("paged_attention: a KV cache of {} is not built (float32, bfloat16, float16 are)",
+                            info(kv.dtype).name);
   }
   int64_t num_heads = p.q.size(1), num_seqs = static_cast<int64_t>(p.seq_lens.size());
   if (kv.num_kv_heads < 1 || num_heads % kv.num_kv_heads != 0 || num_heads / kv.num_kv_heads > kMaxGroup) {
@@ -45,8 +46,8 @@ Status check(const PagedAttentionParams& p) {
     return invalid_argument("paged_attention: the heads of a token are not contiguous");
   }
   if (static_cast<int64_t>(p.query_start.size()) != num_seqs + 1 || p.block_table.size(0) < num_seqs) {
-    return invalid_argument("paged_attention: query_start has {} and block_table {} rows for {} sequences", p.query_start.size(),
-                            p.block_table.size(0), num_seqs);
+    return invalid_argument("paged_attention: query_start has {} and block_table {} rows for {} sequences",
+                            p.query_start.size(), p.block_table.size(0), num_seqs);
   }
   if (p.query_start.front() < 0 || p.query_start.back() > p.q.size(0)) {
     return invalid_argument("paged_attention: query_start leaves the {} tokens", p.q.size(0));
@@ -55,15 +56,18 @@ Status check(const PagedAttentionParams& p) {
     size_t i = static_cast<size_t>(s);
     int64_t num_queries = p.query_start[i + 1] - p.query_start[i];
     if (num_queries < 0 || num_queries > p.seq_lens[i]) {
-      return invalid_argument("paged_attention: sequence {} has {} queries and {} tokens", s, num_queries, p.seq_lens[i]);
+      return invalid_argument("paged_attention: sequence {} has {} queries and {} tokens", s, num_queries,
+                              p.seq_lens[i]);
     }
     int64_t blocks = (p.seq_lens[i] + kv.block_size - 1) / kv.block_size;
     if (blocks > p.block_table.size(1)) {
-      return invalid_argument("paged_attention: sequence {} needs {} blocks, its table has {}", s, blocks, p.block_table.size(1));
+      return invalid_argument("paged_attention: sequence {} needs {} blocks, its table has {}", s, blocks,
+                              p.block_table.size(1));
     }
     for (int64_t b = 0; b < blocks; ++b) {
       if (p.block_table(s, b) < 0 || p.block_table(s, b) >= kv.num_blocks) {
-        return invalid_argument("paged_attention: page {} of sequence {} is not one of {}", p.block_table(s, b), s, kv.num_blocks);
+        return invalid_argument("paged_attention: page {} of sequence {} is not one of {}", p.block_table(s, b), s,
+                                kv.num_blocks);
       }
     }
   }
@@ -77,7 +81,8 @@ void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> wor
   CHECK(group <= kMaxGroup && kv.head_dim % 8 == 0);
   // task_starts[s] = tasks (per KV head) in front of sequence s.
   auto* task_starts = reinterpret_cast<int32_t*>(workspace.data());
-  auto* scratch = reinterpret_cast<float*>(workspace.data() + (static_cast<size_t>(num_seqs) + 1 + 15) / 16 * 16 * sizeof(int32_t));
+  auto* scratch =
+      reinterpret_cast<float*>(workspace.data() + (static_cast<size_t>(num_seqs) + 1 + 15) / 16 * 16 * sizeof(int32_t));
   const int64_t step = queries_per_task(group);
   task_starts[0] = 0;
   for (int64_t s = 0; s < num_seqs; ++s) {

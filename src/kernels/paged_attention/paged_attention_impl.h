@@ -10,8 +10,8 @@ struct Attend {
   static constexpr int64_t kTile = kAttentionTileKeys, kW = V::kWidth, kVecs = kTile / kW;
   const AttentionTask& t;
   const int64_t head_dim = t.kv->head_dim, padded = padded_head_dim(head_dim), rows = t.num_queries * t.group;
-  float* const keys = t.scratch;              // [head_dim][kTile]
-  float* const values = keys + padded * kTile;  // [kTile][padded]
+  float* const keys = t.scratch;                   // [head_dim][kTile]
+  float* const values = keys + padded * kTile;     // [kTile][padded]
   float* const weights = values + padded * kTile;  // [rows][kTile] scores, then e^(score - highest)
   float* const highest = weights + rows * kTile;   // [rows]
   float* const total = highest + rows;             // [rows]
@@ -137,7 +137,8 @@ struct Attend {
 
   void run_tile(int64_t start) const {
     int64_t last_key = position(rows - 1) + 1, first_needed = first_key(0);
-    int64_t first = first_needed > start ? first_needed : start, end = last_key < start + kTile ? last_key : start + kTile;
+    int64_t first = first_needed > start ? first_needed : start,
+            end = last_key < start + kTile ? last_key : start + kTile;
     switch (t.kv->dtype) {
       case DType::kBFloat16: load_tile<BFloat16>(start, first, end); break;
       case DType::kFloat16: load_tile<Float16>(start, first, end); break;
@@ -171,8 +172,10 @@ struct Attend {
       V scale = V::set1(1.0f / total[r]);
       for (int64_t d = 0; d < head_dim; d += kW) {
         V x = V::load(sums + r * padded + d) * scale;
-        if (d + kW <= head_dim) x.store(out + d);
-        else x.store_n(out + d, head_dim - d);
+        if (d + kW <= head_dim)
+          x.store(out + d);
+        else
+          x.store_n(out + d, head_dim - d);
       }
     }
   }

@@ -26,7 +26,8 @@ struct Fixture {
   ThreadPool pool;
 
   Fixture(const AttentionCase& c, uint32_t seed, int num_threads = 1) : pool(num_threads) {
-    KvLayerView kv{.block_size = c.block_size, .num_kv_heads = c.num_kv_heads, .head_dim = c.head_dim, .dtype = c.dtype};
+    KvLayerView kv{
+        .block_size = c.block_size, .num_kv_heads = c.num_kv_heads, .head_dim = c.head_dim, .dtype = c.dtype};
     int64_t max_blocks = 0, total_blocks = 1, num_tokens = 0;
     for (auto s : c.seqs) {
       int64_t blocks = (s.seq_len + c.block_size - 1) / c.block_size;
@@ -59,15 +60,21 @@ struct Fixture {
         slots.push_back(int64_t{table[entry]} * c.block_size + j % c.block_size);
       }
       std::array<int64_t, 3> shape = {len, c.num_kv_heads, c.head_dim};
-      kv_write_ref({TensorView<const float, 3>(k.data(), shape), TensorView<const float, 3>(v.data(), shape), kv, slots});
+      kv_write_ref(
+          {TensorView<const float, 3>(k.data(), shape), TensorView<const float, 3>(v.data(), shape), kv, slots});
     }
     std::array<int64_t, 3> shape = {num_tokens, c.num_heads, c.head_dim};
     q.resize(static_cast<size_t>(num_tokens * c.num_heads * c.head_dim)), out.resize(q.size());
     for (float& f : q) f = normal(rng);
-    p = {.out = {out.data(), shape}, .q = TensorView<float, 3>(q.data(), shape), .kv = kv,
+    p = {.out = {out.data(), shape},
+         .q = TensorView<float, 3>(q.data(), shape),
+         .kv = kv,
          .block_table = TensorView<const int32_t, 2>(table.data(), {static_cast<int64_t>(c.seqs.size()), max_blocks}),
-         .query_start = query_start, .seq_lens = seq_lens, .scale = 1 / std::sqrt(static_cast<float>(c.head_dim)),
-         .softcap = c.softcap, .sliding_window = c.sliding_window};
+         .query_start = query_start,
+         .seq_lens = seq_lens,
+         .scale = 1 / std::sqrt(static_cast<float>(c.head_dim)),
+         .softcap = c.softcap,
+         .sliding_window = c.sliding_window};
     workspace = Buffer(paged_attention_workspace_bytes(static_cast<int64_t>(c.seqs.size()), c.head_dim, num_threads));
   }
   std::span<std::byte> scratch() { return {workspace.data(), workspace.size()}; }
@@ -89,7 +96,8 @@ TEST(PagedAttention, MatchesTheReference) {
   }
 }
 
-// A token's result is the same alone as in a batch, at any cut of the prefill, in any pages, with any number of threads.
+// A token's result is the same alone as in a batch, at any cut of the prefill, in any pages, with any number of
+// threads.
 TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
   for (CpuIsa isa : runnable_isas()) {
     for (const AttentionCase& c : attention_cases()) {
@@ -107,7 +115,8 @@ TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
             paged_attention_cpu(p, alone.scratch(), alone.pool, isa);
           }
           size_t width = static_cast<size_t>(c.num_heads * c.head_dim);
-          size_t begin = static_cast<size_t>(alone.query_start[s]) * width, end = static_cast<size_t>(alone.query_start[s + 1]) * width;
+          size_t begin = static_cast<size_t>(alone.query_start[s]) * width,
+                 end = static_cast<size_t>(alone.query_start[s + 1]) * width;
           ASSERT_EQ(std::memcmp(&batch.out[begin], &alone.out[begin], (end - begin) * sizeof(float)), 0)
               << to_string(isa) << " head_dim " << c.head_dim << " cut " << cut;
         }

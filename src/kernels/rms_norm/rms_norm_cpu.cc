@@ -18,7 +18,8 @@ Status check(const RmsNormParams& p) {
   int64_t num_tokens = p.x.size(0), hidden = p.x.size(1);
   if (hidden <= 0) return invalid_argument("rms_norm: x has no columns");
   if (p.out.size(0) != num_tokens || p.out.size(1) != hidden) {
-    return invalid_argument("rms_norm: out is [{}, {}], expected [{}, {}]", p.out.size(0), p.out.size(1), num_tokens, hidden);
+    return invalid_argument("rms_norm: out is [{}, {}], expected [{}, {}]", p.out.size(0), p.out.size(1), num_tokens,
+                            hidden);
   }
   if (!p.residual.empty() && (p.residual.size(0) != num_tokens || p.residual.size(1) != hidden)) {
     return invalid_argument("rms_norm: residual is [{}, {}], expected [{}, {}]", p.residual.size(0), p.residual.size(1),

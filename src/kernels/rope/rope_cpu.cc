@@ -19,7 +19,8 @@ Status check(const RopeParams& p) {
   if (half < 1 || 2 * half > p.x.size(2)) {
     return invalid_argument("rope: cos has {} columns, expected 1 to head_dim / 2 = {}", half, p.x.size(2) / 2);
   }
-  if (p.cos.size(0) != num_tokens) return invalid_argument("rope: cos has {} rows, expected {}", p.cos.size(0), num_tokens);
+  if (p.cos.size(0) != num_tokens)
+    return invalid_argument("rope: cos has {} rows, expected {}", p.cos.size(0), num_tokens);
   if (p.sin.size(0) != num_tokens || p.sin.size(1) != half) {
     return invalid_argument("rope: sin is [{}, {}], expected [{}, {}]", p.sin.size(0), p.sin.size(1), num_tokens, half);
   }

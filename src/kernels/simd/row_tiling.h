@@ -1,5 +1,6 @@
 #pragma once
-// How row-wise ops cut their rows into tiles for a ThreadPool: by shape alone, small work in one tile (no thread is woken).
+// How row-wise ops cut their rows into tiles for a ThreadPool: by shape alone, small work in one tile (no thread is
+// woken).
 #include <algorithm>
 #include <cstdint>
 

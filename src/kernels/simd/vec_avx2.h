@@ -1,5 +1,6 @@
 #pragma once
-// Eight floats in a 256-bit register. Only for files compiled with AVX2, FMA and F16C (*_avx2.cc). Interface: vec_generic.h.
+// Eight floats in a 256-bit register. Only for files compiled with AVX2, FMA and F16C (*_avx2.cc). Interface:
+// vec_generic.h.
 #include <immintrin.h>
 
 #include <cstdint>

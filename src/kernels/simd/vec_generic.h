@@ -51,13 +51,25 @@ struct VecGeneric {
     for (int i = 0; i < 8; ++i) r.lane[i] = op(a.lane[i], b.lane[i]);
     return r;
   }
-  friend VecGeneric operator+(VecGeneric a, VecGeneric b) { return map(a, b, [](float x, float y) { return x + y; }); }
-  friend VecGeneric operator-(VecGeneric a, VecGeneric b) { return map(a, b, [](float x, float y) { return x - y; }); }
-  friend VecGeneric operator*(VecGeneric a, VecGeneric b) { return map(a, b, [](float x, float y) { return x * y; }); }
-  friend VecGeneric operator/(VecGeneric a, VecGeneric b) { return map(a, b, [](float x, float y) { return x / y; }); }
+  friend VecGeneric operator+(VecGeneric a, VecGeneric b) {
+    return map(a, b, [](float x, float y) { return x + y; });
+  }
+  friend VecGeneric operator-(VecGeneric a, VecGeneric b) {
+    return map(a, b, [](float x, float y) { return x - y; });
+  }
+  friend VecGeneric operator*(VecGeneric a, VecGeneric b) {
+    return map(a, b, [](float x, float y) { return x * y; });
+  }
+  friend VecGeneric operator/(VecGeneric a, VecGeneric b) {
+    return map(a, b, [](float x, float y) { return x / y; });
+  }
   /// b if either is NaN, as x86 does.
-  friend VecGeneric max(VecGeneric a, VecGeneric b) { return map(a, b, [](float x, float y) { return x > y ? x : y; }); }
-  friend VecGeneric min(VecGeneric a, VecGeneric b) { return map(a, b, [](float x, float y) { return x < y ? x : y; }); }
+  friend VecGeneric max(VecGeneric a, VecGeneric b) {
+    return map(a, b, [](float x, float y) { return x > y ? x : y; });
+  }
+  friend VecGeneric min(VecGeneric a, VecGeneric b) {
+    return map(a, b, [](float x, float y) { return x < y ? x : y; });
+  }
   /// a * b + c. Not fused here: without the instruction a fused one is a slow library call.
   friend VecGeneric fma(VecGeneric a, VecGeneric b, VecGeneric c) { return a * b + c; }
   friend VecGeneric round(VecGeneric a) {

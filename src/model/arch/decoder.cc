@@ -16,7 +16,9 @@ namespace vllm::model {
 namespace {
 
 ActivationKind kind(Activation a) {
-  return a == Activation::kSilu ? ActivationKind::kSilu : a == Activation::kGelu ? ActivationKind::kGelu : ActivationKind::kGeluTanh;
+  return a == Activation::kSilu   ? ActivationKind::kSilu
+         : a == Activation::kGelu ? ActivationKind::kGelu
+                                  : ActivationKind::kGeluTanh;
 }
 
 TensorView<float, 3> as_heads(const TensorView<float, 2>& x, int64_t num_heads) {
@@ -30,18 +32,24 @@ LinearParams params(const Linear& w, TensorView<float, 2> out, TensorView<const 
 }  // namespace
 
 Decoder::Decoder(ModelConfig config, const LoadOptions& options, DecoderWeights weights, int num_threads)
-    : config_(std::move(config)), weights_(std::move(weights)), kv_spec_(make_kv_spec(config_, options.kv_dtype)), num_threads_(num_threads) {
+    : config_(std::move(config)),
+      weights_(std::move(weights)),
+      kv_spec_(make_kv_spec(config_, options.kv_dtype)),
+      num_threads_(num_threads) {
   places_.resize(static_cast<size_t>(config_.num_layers));
   for (size_t g = 0; g < kv_spec_.groups.size(); ++g) {
     const auto& layers = kv_spec_.groups[g].layers;
-    for (size_t i = 0; i < layers.size(); ++i) places_[static_cast<size_t>(layers[i])] = {static_cast<int>(g), static_cast<int>(i)};
+    for (size_t i = 0; i < layers.size(); ++i)
+      places_[static_cast<size_t>(layers[i])] = {static_cast<int>(g), static_cast<int>(i)};
   }
   int64_t max_model_len = options.max_model_len > 0 ? options.max_model_len : config_.max_position;
   rope_ = rope_frequencies(config_.rope, config_.head_dim, max_model_len);
   rope_local_ = rope_frequencies(config_.rope_local, config_.head_dim, max_model_len);
-  bool any_sliding = std::find(config_.layer_is_sliding.begin(), config_.layer_is_sliding.end(), true) != config_.layer_is_sliding.end();
+  bool any_sliding = std::find(config_.layer_is_sliding.begin(), config_.layer_is_sliding.end(), true) !=
+                     config_.layer_is_sliding.end();
   has_local_rope_ = any_sliding && (rope_.inv_freq != rope_local_.inv_freq || rope_.scale != rope_local_.scale);
-  double scale = config_.attention_scale > 0 ? config_.attention_scale : 1 / std::sqrt(static_cast<double>(config_.head_dim));
+  double scale =
+      config_.attention_scale > 0 ? config_.attention_scale : 1 / std::sqrt(static_cast<double>(config_.head_dim));
   attention_scale_ = static_cast<float>(scale);
 }
 
@@ -71,7 +79,8 @@ Decoder::Slice Decoder::next_slice(const ForwardBatch& batch, int64_t begin) {
 
 void Decoder::forward(const ForwardBatch& batch, const ForwardContext& context, TensorView<float, 2> hidden) {
   CHECK(max_rows_ > 0 && static_cast<int64_t>(batch.seq_lens.size()) <= max_seqs_);
-  CHECK(batch.query_start.size() == batch.seq_lens.size() + 1 && batch.query_start.back() == static_cast<int32_t>(batch.token_ids.size()));
+  CHECK(batch.query_start.size() == batch.seq_lens.size() + 1 &&
+        batch.query_start.back() == static_cast<int32_t>(batch.token_ids.size()));
   CHECK(batch.block_tables.size() == kv_spec_.groups.size() && batch.slot_mapping.size() == kv_spec_.groups.size());
   ThreadPool& pool = *context.pool;
   if (attention_scratch_.size() < attention_scratch_bytes(pool.num_threads())) {
@@ -96,23 +105,31 @@ void Decoder::forward(const ForwardBatch& batch, const ForwardContext& context, 
 
 void Decoder::embed(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool) {
   if (!batch.input_embeds.empty()) {
-    for (int64_t t = 0; t < slice.size(); ++t) std::copy_n(batch.input_embeds.row(slice.begin + t), config_.hidden_size, a.x.row(t));
+    for (int64_t t = 0; t < slice.size(); ++t)
+      std::copy_n(batch.input_embeds.row(slice.begin + t), config_.hidden_size, a.x.row(t));
     return;
   }
-  embedding_cpu({.out = a.x,
-                 .token_ids = batch.token_ids.subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size())),
-                 .weight = weights_.embedding,
-                 .dtype = weights_.embedding_dtype,
-                 .vocab_size = config_.vocab_size,
-                 .scale = static_cast<float>(config_.embedding_scale)},
-                pool);
+  embedding_cpu(
+      {.out = a.x,
+       .token_ids = batch.token_ids.subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size())),
+       .weight = weights_.embedding,
+       .dtype = weights_.embedding_dtype,
+       .vocab_size = config_.vocab_size,
+       .scale = static_cast<float>(config_.embedding_scale)},
+      pool);
 }
 
 void Decoder::make_rope_tables(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool) {
   auto positions = batch.positions.subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()));
-  rope_table({.cos = a.cos, .sin = a.sin, .positions = positions, .inv_freq = rope_.inv_freq, .scale = rope_.scale}, pool);
+  rope_table({.cos = a.cos, .sin = a.sin, .positions = positions, .inv_freq = rope_.inv_freq, .scale = rope_.scale},
+             pool);
   if (!has_local_rope_) return;
-  rope_table({.cos = a.local_cos, .sin = a.local_sin, .positions = positions, .inv_freq = rope_local_.inv_freq, .scale = rope_local_.scale}, pool);
+  rope_table({.cos = a.local_cos,
+              .sin = a.local_sin,
+              .positions = positions,
+              .inv_freq = rope_local_.inv_freq,
+              .scale = rope_local_.scale},
+             pool);
 }
 
 void Decoder::norm(const Activations& a, std::span<const float> weight, bool pending, ThreadPool& pool) {
@@ -124,7 +141,8 @@ void Decoder::norm(const Activations& a, std::span<const float> weight, bool pen
                pool);
 }
 
-void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice, const Activations& a, const ForwardContext& context) {
+void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice, const Activations& a,
+                        const ForwardContext& context) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
   ThreadPool& pool = *context.pool;
   const LinearParams qkv[] = {params(w.q, a.q, a.h), params(w.k, a.k, a.h), params(w.v, a.v, a.h)};
@@ -134,7 +152,12 @@ void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice
   auto turn = [&](const TensorView<float, 2>& x, int64_t heads, std::span<const float> norm_weight) {
     if (!norm_weight.empty()) {
       TensorView<float, 2> rows(x.data, {x.size(0) * heads, config_.head_dim});
-      rms_norm_cpu({.out = rows, .x = rows, .residual = {}, .weight = norm_weight, .eps = static_cast<float>(config_.rms_norm_eps)}, pool);
+      rms_norm_cpu({.out = rows,
+                    .x = rows,
+                    .residual = {},
+                    .weight = norm_weight,
+                    .eps = static_cast<float>(config_.rms_norm_eps)},
+                   pool);
     }
     rope_cpu({.x = as_heads(x, heads), .cos = local ? a.local_cos : a.cos, .sin = local ? a.local_sin : a.sin}, pool);
   };
@@ -145,7 +168,8 @@ void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice
   kv_write_cpu({.k = as_heads(a.k, config_.num_kv_heads),
                 .v = as_heads(a.v, config_.num_kv_heads),
                 .kv = kv,
-                .slot_mapping = batch.slot_mapping[group].subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()))},
+                .slot_mapping = batch.slot_mapping[group].subspan(static_cast<size_t>(slice.begin),
+                                                                  static_cast<size_t>(slice.size()))},
                pool);
   int64_t num_seqs = static_cast<int64_t>(slice.seq_lens.size());
   paged_attention_cpu({.out = as_heads(a.attention, config_.num_heads),
@@ -160,7 +184,12 @@ void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice
                       {attention_scratch_.data(), attention_scratch_.size()}, pool);
   linear_cpu(params(w.o, config_.post_norms ? a.h : a.x, a.attention, !config_.post_norms), linear_scratch(), pool);
   if (config_.post_norms) {
-    rms_norm_cpu({.out = a.h, .x = a.h, .residual = {}, .weight = w.attention_post_norm, .eps = static_cast<float>(config_.rms_norm_eps)}, pool);
+    rms_norm_cpu({.out = a.h,
+                  .x = a.h,
+                  .residual = {},
+                  .weight = w.attention_post_norm,
+                  .eps = static_cast<float>(config_.rms_norm_eps)},
+                 pool);
   }
 }
 
@@ -171,12 +200,17 @@ void Decoder::mlp(int layer, const Activations& a, ThreadPool& pool) {
   activation_cpu({.out = a.gate, .gate = a.gate, .up = a.up, .kind = kind(config_.activation)}, pool);
   linear_cpu(params(w.down, config_.post_norms ? a.h : a.x, a.gate, !config_.post_norms), linear_scratch(), pool);
   if (config_.post_norms) {
-    rms_norm_cpu({.out = a.h, .x = a.h, .residual = {}, .weight = w.mlp_post_norm, .eps = static_cast<float>(config_.rms_norm_eps)}, pool);
+    rms_norm_cpu({.out = a.h,
+                  .x = a.h,
+                  .residual = {},
+                  .weight = w.mlp_post_norm,
+                  .eps = static_cast<float>(config_.rms_norm_eps)},
+                 pool);
   }
 }
 
-void Decoder::final_norm(const ForwardBatch& batch, const Slice& slice, const Activations& a, size_t& row, TensorView<float, 2> hidden,
-                         ThreadPool& pool) {
+void Decoder::final_norm(const ForwardBatch& batch, const Slice& slice, const Activations& a, size_t& row,
+                         TensorView<float, 2> hidden, ThreadPool& pool) {
   const auto& rows = batch.logits_rows;
   while (row < rows.size() && rows[row] < slice.end) {
     size_t end = row + 1;  // a run of neighbouring rows is one call
@@ -193,7 +227,8 @@ void Decoder::final_norm(const ForwardBatch& batch, const Slice& slice, const Ac
   }
 }
 
-void Decoder::compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context, TensorView<float, 2> logits) {
+void Decoder::compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context,
+                             TensorView<float, 2> logits) {
   CHECK(max_rows_ > 0 && hidden.size(0) <= kLogitsRows);
   linear_cpu(params(weights_.lm_head, logits, hidden), linear_scratch(), *context.pool);
   if (config_.final_logit_softcap <= 0) return;

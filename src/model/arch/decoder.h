@@ -1,9 +1,9 @@
 #pragma once
-// The one decoder behind every architecture of kArchs: pre-norm transformer blocks with rotary attention over paged KV and
-// a gated MLP; ModelConfig's fields switch the quirks on.
+// The one decoder behind every architecture of kArchs: pre-norm transformer blocks with rotary attention over paged KV
+// and a gated MLP; ModelConfig's fields switch the quirks on.
 //
-// A step goes through all layers in slices of at most 2,048 tokens, so scratch does not grow with the batch. The residual
-// stream, norms and softmax are float32; weights and KV are as loaded.
+// A step goes through all layers in slices of at most 2,048 tokens, so scratch does not grow with the batch. The
+// residual stream, norms and softmax are float32; weights and KV are as loaded.
 #include <vector>
 
 #include "kernels/kv_layout/kv_layout.h"
@@ -23,7 +23,8 @@ class Decoder final : public Model {
   const ModelConfig& config() const override { return config_; }
   const KvCacheSpec& kv_spec() const override { return kv_spec_; }
   void forward(const ForwardBatch& batch, const ForwardContext& context, TensorView<float, 2> hidden) override;
-  void compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context, TensorView<float, 2> logits) override;
+  void compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context,
+                      TensorView<float, 2> logits) override;
   size_t weight_bytes() const override { return weights_.bytes; }
   void reserve(int64_t max_tokens, int64_t max_seqs) override;
   size_t scratch_bytes() const override { return scratch_.size() + attention_scratch_.size(); }
@@ -50,12 +51,13 @@ class Decoder final : public Model {
   Activations activations(int64_t num_tokens) const;
   void embed(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool);
   void make_rope_tables(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool);
-  void attention(int layer, const ForwardBatch& batch, const Slice& slice, const Activations& a, const ForwardContext& context);
+  void attention(int layer, const ForwardBatch& batch, const Slice& slice, const Activations& a,
+                 const ForwardContext& context);
   void mlp(int layer, const Activations& a, ThreadPool& pool);
   /// h = norm(x), after x += h if `pending`.
   void norm(const Activations& a, std::span<const float> weight, bool pending, ThreadPool& pool);
-  void final_norm(const ForwardBatch& batch, const Slice& slice, const Activations& a, size_t& row, TensorView<float, 2> hidden,
-                  ThreadPool& pool);
+  void final_norm(const ForwardBatch& batch, const Slice& slice, const Activations& a, size_t& row,
+                  TensorView<float, 2> hidden, ThreadPool& pool);
   KvLayerView kv_layer(int layer, const KvCacheView& kv) const;
   std::span<std::byte> linear_scratch() const;
   size_t attention_scratch_bytes(int num_threads) const;
@@ -70,9 +72,9 @@ class Decoder final : public Model {
   int num_threads_ = 1;
 
   int64_t max_rows_ = 0, max_seqs_ = 0;
-  Buffer scratch_;             // activations, then the linear op's workspace
+  Buffer scratch_;  // activations, then the linear op's workspace
   Buffer attention_scratch_;
-  size_t linear_offset_ = 0;   // bytes into scratch_
+  size_t linear_offset_ = 0;                     // bytes into scratch_
   std::vector<int32_t> query_start_, seq_lens_;  // of the current slice
 };
 

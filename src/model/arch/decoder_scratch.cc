@@ -31,7 +31,8 @@ Decoder::Activations Decoder::activations(int64_t num_tokens) const {
   Layout layout(scratch_.size() ? scratch_.as<float>() : nullptr, num_tokens);
   const ModelConfig& c = config_;
   const int64_t q = int64_t{c.num_heads} * c.head_dim, kv = int64_t{c.num_kv_heads} * c.head_dim;
-  const int64_t half = static_cast<int64_t>(rope_.inv_freq.size()), local_half = static_cast<int64_t>(rope_local_.inv_freq.size());
+  const int64_t half = static_cast<int64_t>(rope_.inv_freq.size()),
+                local_half = static_cast<int64_t>(rope_local_.inv_freq.size());
   Activations a;
   a.x = layout.take(c.hidden_size), a.h = layout.take(c.hidden_size);
   a.q = layout.take(q), a.k = layout.take(kv), a.v = layout.take(kv), a.attention = layout.take(q);
@@ -46,7 +47,9 @@ size_t Decoder::attention_scratch_bytes(int num_threads) const {
   return paged_attention_workspace_bytes(max_seqs_, config_.head_dim, num_threads);
 }
 
-std::span<std::byte> Decoder::linear_scratch() const { return {scratch_.data() + linear_offset_, scratch_.size() - linear_offset_}; }
+std::span<std::byte> Decoder::linear_scratch() const {
+  return {scratch_.data() + linear_offset_, scratch_.size() - linear_offset_};
+}
 
 void Decoder::reserve(int64_t max_tokens, int64_t max_seqs) {
   CHECK(max_tokens > 0 && max_seqs > 0);

@@ -1,5 +1,5 @@
-// Gemma 3 (text): norms before and after each block with weights stored as w of (1 + w), QK-norm, GeGLU, scaled embeddings, and
-// five sliding-window layers with their own rotary base for each full-attention layer.
+// Gemma 3 (text): norms before and after each block with weights stored as w of (1 + w), QK-norm, GeGLU, scaled
+// embeddings, and five sliding-window layers with their own rotary base for each full-attention layer.
 #include <cmath>
 
 #include "model/arch/registry.h"
@@ -16,8 +16,8 @@ void set_common(ModelConfig& config) {
 
 bool five_of_six(int layer, int64_t pattern) { return (layer + 1) % pattern != 0; }
 
-// Old files: rope_theta and rope_scaling for the full-attention layers, rope_local_base_freq for the others. New files: rope_parameters
-// with one object per layer type.
+// Old files: rope_theta and rope_scaling for the full-attention layers, rope_local_base_freq for the others. New files:
+// rope_parameters with one object per layer type.
 Status read_gemma_rope(const ConfigFields& fields, ModelConfig& config) {
   int64_t context = config.max_position;
   ASSIGN_OR_RETURN(config.rope.theta, fields.double_or("rope_theta", 1e6, 1e-3, 1e15));
@@ -27,13 +27,16 @@ Status read_gemma_rope(const ConfigFields& fields, ModelConfig& config) {
   }
   if (!fields.has("rope_parameters")) return {};
   const json::object* parameters = get_object(fields.object(), "rope_parameters");
-  if (!parameters) return invalid_argument("rope_parameters is {}, expected an object", brief(fields.object().at("rope_parameters")));
+  if (!parameters)
+    return invalid_argument("rope_parameters is {}, expected an object", brief(fields.object().at("rope_parameters")));
   if (const json::object* full = get_object(*parameters, "full_attention")) {
-    ASSIGN_OR_RETURN(config.rope, read_rope_object(*full, config.rope, context).with_context("rope_parameters.full_attention"));
+    ASSIGN_OR_RETURN(config.rope,
+                     read_rope_object(*full, config.rope, context).with_context("rope_parameters.full_attention"));
   }
   if (const json::object* local = get_object(*parameters, "sliding_attention")) {
-    ASSIGN_OR_RETURN(config.rope_local,
-                     read_rope_object(*local, config.rope_local, context).with_context("rope_parameters.sliding_attention"));
+    ASSIGN_OR_RETURN(
+        config.rope_local,
+        read_rope_object(*local, config.rope_local, context).with_context("rope_parameters.sliding_attention"));
   }
   return {};
 }
@@ -62,14 +65,17 @@ Status read_gemma3_gguf(const GgufFile& file, ModelConfig& config) {
   set_common(config);
   // The metadata has neither the pattern nor the local base in files made before llama.cpp wrote them.
   config.sliding_window = file.get_int("gemma3.attention.sliding_window").value_or(0);
-  if (config.sliding_window < 0) return invalid_argument("gemma3.attention.sliding_window is {}", config.sliding_window);
+  if (config.sliding_window < 0)
+    return invalid_argument("gemma3.attention.sliding_window is {}", config.sliding_window);
   int64_t pattern = file.get_int("gemma3.attention.sliding_window_pattern").value_or(6);
   if (pattern < 1) return invalid_argument("gemma3.attention.sliding_window_pattern is {}", pattern);
-  for (int i = 0; i < config.num_layers; ++i) config.layer_is_sliding.push_back(config.sliding_window > 0 && five_of_six(i, pattern));
+  for (int i = 0; i < config.num_layers; ++i)
+    config.layer_is_sliding.push_back(config.sliding_window > 0 && five_of_six(i, pattern));
   config.rope_local.theta = file.get_double("gemma3.rope.freq_base_swa").value_or(1e4);
   config.final_logit_softcap = file.get_double("gemma3.final_logit_softcapping").value_or(0);
   // The 27B scales by hidden_size / num_heads instead of head_dim, which only its depth tells.
-  if (config.num_layers == 62) config.attention_scale = 1 / std::sqrt(static_cast<double>(config.hidden_size / config.num_heads));
+  if (config.num_layers == 62)
+    config.attention_scale = 1 / std::sqrt(static_cast<double>(config.hidden_size / config.num_heads));
   return {};
 }
 

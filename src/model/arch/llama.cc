@@ -1,4 +1,5 @@
-// Llama 2 and 3.x, and what shares its body: SmolLM2, TinyLlama, Yi. Rotary scaling and tied embeddings are common fields.
+// Llama 2 and 3.x, and what shares its body: SmolLM2, TinyLlama, Yi. Rotary scaling and tied embeddings are common
+// fields.
 #include "model/arch/registry.h"
 
 namespace vllm::model {

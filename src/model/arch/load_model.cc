@@ -7,10 +7,12 @@ namespace vllm::model {
 Result<std::unique_ptr<Model>> load_model(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
                                           const LoadOptions& options, ThreadPool& pool) {
   if (!find_arch(config.architecture)) {
-    return error(ErrorCode::kUnimplemented, "model architecture {} is not built; these are: {}", config.architecture, known_architectures());
+    return error(ErrorCode::kUnimplemented, "model architecture {} is not built; these are: {}", config.architecture,
+                 known_architectures());
   }
   if (!is_plain_float(options.kv_dtype)) {
-    return error(ErrorCode::kUnimplemented, "a KV cache of {} is not built (float32, float16, bfloat16 are)", info(options.kv_dtype).name);
+    return error(ErrorCode::kUnimplemented, "a KV cache of {} is not built (float32, float16, bfloat16 are)",
+                 info(options.kv_dtype).name);
   }
   if (!checkpoint && !options.dummy_weights) return invalid_argument("no checkpoint to load weights from");
   ASSIGN_OR_RETURN(DecoderWeights weights, load_weights(config, std::move(checkpoint), options, pool));

@@ -1,4 +1,5 @@
-// Qwen2 and Qwen2.5: Llama's body with biases on Q, K and V; sliding windows in the layers from max_window_layers on, if switched on.
+// Qwen2 and Qwen2.5: Llama's body with biases on Q, K and V; sliding windows in the layers from max_window_layers on,
+// if switched on.
 #include "model/arch/registry.h"
 
 namespace vllm::model {

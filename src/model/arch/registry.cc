@@ -8,7 +8,8 @@ namespace {
 
 constexpr ArchRow kArchs[] = {
     {"Gemma3ForCausalLM", "gemma3", read_gemma3, read_gemma3_gguf},
-    {"Gemma3ForConditionalGeneration", "", read_gemma3, read_gemma3_gguf},  // its language model; images are refused by the API
+    {"Gemma3ForConditionalGeneration", "", read_gemma3,
+     read_gemma3_gguf},  // its language model; images are refused by the API
     {"LlamaForCausalLM", "llama", read_llama, read_llama_gguf},
     {"MistralForCausalLM", "", read_mistral, read_llama_gguf},
     {"Qwen2ForCausalLM", "qwen2", read_qwen2, read_qwen2_gguf},
@@ -20,13 +21,15 @@ constexpr ArchRow kArchs[] = {
 std::span<const ArchRow> archs() { return kArchs; }
 
 const ArchRow* find_arch(std::string_view architecture) {
-  const auto* row = std::find_if(std::begin(kArchs), std::end(kArchs), [&](const ArchRow& r) { return r.architecture == architecture; });
+  const auto* row = std::find_if(std::begin(kArchs), std::end(kArchs),
+                                 [&](const ArchRow& r) { return r.architecture == architecture; });
   return row == std::end(kArchs) ? nullptr : row;
 }
 
 const ArchRow* find_gguf_arch(std::string_view gguf_arch) {
   if (gguf_arch.empty()) return nullptr;
-  const auto* row = std::find_if(std::begin(kArchs), std::end(kArchs), [&](const ArchRow& r) { return r.gguf_arch == gguf_arch; });
+  const auto* row =
+      std::find_if(std::begin(kArchs), std::end(kArchs), [&](const ArchRow& r) { return r.gguf_arch == gguf_arch; });
   return row == std::end(kArchs) ? nullptr : row;
 }
 
@@ -36,21 +39,25 @@ std::string known_architectures() {
   return names;
 }
 
-Status read_layer_types(const ConfigFields& fields, ModelConfig& config, bool (*fallback)(int, int64_t), int64_t parameter) {
+Status read_layer_types(const ConfigFields& fields, ModelConfig& config, bool (*fallback)(int, int64_t),
+                        int64_t parameter) {
   config.layer_is_sliding.clear();
   if (!fields.has("layer_types")) {
-    for (int i = 0; i < config.num_layers; ++i) config.layer_is_sliding.push_back(config.sliding_window > 0 && fallback(i, parameter));
+    for (int i = 0; i < config.num_layers; ++i)
+      config.layer_is_sliding.push_back(config.sliding_window > 0 && fallback(i, parameter));
     return {};
   }
   const json::array* types = get_array(fields.object(), "layer_types");
   if (!types || types->size() != static_cast<size_t>(config.num_layers)) {
-    return invalid_argument("layer_types is {}, expected a list of {} names", types ? fmt::format("{} names long", types->size()) : "no list",
-                            config.num_layers);
+    return invalid_argument("layer_types is {}, expected a list of {} names",
+                            types ? fmt::format("{} names long", types->size()) : "no list", config.num_layers);
   }
   for (const json::value& type : *types) {
     bool sliding = type == "sliding_attention";
-    if (!sliding && type != "full_attention") return error(ErrorCode::kUnimplemented, "layer type {} is not built", brief(type));
-    if (sliding && config.sliding_window <= 0) return invalid_argument("sliding_window is missing, but layer_types has sliding_attention");
+    if (!sliding && type != "full_attention")
+      return error(ErrorCode::kUnimplemented, "layer type {} is not built", brief(type));
+    if (sliding && config.sliding_window <= 0)
+      return invalid_argument("sliding_window is missing, but layer_types has sliding_attention");
     config.layer_is_sliding.push_back(sliding);
   }
   return {};

@@ -1,6 +1,6 @@
 #pragma once
-// The architectures that are built. All are one decoder (decoder.h) with quirks as fields of ModelConfig; a family is a file
-// here that fills those fields from config.json or GGUF metadata, and a row of kArchs.
+// The architectures that are built. All are one decoder (decoder.h) with quirks as fields of ModelConfig; a family is a
+// file here that fills those fields from config.json or GGUF metadata, and a row of kArchs.
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,7 +13,8 @@ namespace vllm::model {
 struct ArchRow {
   std::string_view architecture;  // of config.json
   std::string_view gguf_arch;     // general.architecture of GGUF; empty: another row of the family has it
-  Status (*read_config)(const ConfigFields& fields, ModelConfig& config);  // the family's own fields, after the common ones
+  Status (*read_config)(const ConfigFields& fields,
+                        ModelConfig& config);  // the family's own fields, after the common ones
   Status (*read_gguf)(const GgufFile& file, ModelConfig& config);
 };
 
@@ -34,6 +35,7 @@ Status read_gemma3(const ConfigFields& fields, ModelConfig& config);
 Status read_gemma3_gguf(const GgufFile& file, ModelConfig& config);
 
 /// layer_is_sliding from layer_types, or from `fallback(layer)` where the config has none.
-Status read_layer_types(const ConfigFields& fields, ModelConfig& config, bool (*fallback)(int layer, int64_t parameter), int64_t parameter);
+Status read_layer_types(const ConfigFields& fields, ModelConfig& config, bool (*fallback)(int layer, int64_t parameter),
+                        int64_t parameter);
 
 }  // namespace vllm::model

@@ -1,7 +1,8 @@
 // model_logits MODEL PROMPTS.json OUT.bin [--dtype float32|bfloat16|float16] [--threads N] [--chunk N] [--together]
 //
 // PROMPTS.json is a list of lists of token ids. For every position of every prompt OUT.bin gets vocab_size float32 log
-// probabilities of the next token, row after row (forced tokens). --chunk cuts the prefill into steps of that many tokens;
+// probabilities of the next token, row after row (forced tokens). --chunk cuts the prefill into steps of that many
+// tokens;
 // --together runs all prompts in one batch instead of one after the other. Neither may change a bit.
 #include <fmt/core.h>
 
@@ -35,9 +36,12 @@ Result<Args> parse_args(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     std::string a = argv[i];
     bool has_value = i + 1 < argc;
-    if (a == "--together") args.together = true;
-    else if (a == "--threads" && has_value) args.threads = std::max(1, std::atoi(argv[++i]));
-    else if (a == "--chunk" && has_value) args.chunk = std::max(1, std::atoi(argv[++i]));
+    if (a == "--together")
+      args.together = true;
+    else if (a == "--threads" && has_value)
+      args.threads = std::max(1, std::atoi(argv[++i]));
+    else if (a == "--chunk" && has_value)
+      args.chunk = std::max(1, std::atoi(argv[++i]));
     else if (a == "--dtype" && has_value) {
       std::string name = argv[++i];
       bool found = false;
@@ -45,9 +49,12 @@ Result<Args> parse_args(int argc, char** argv) {
         if (info(t).name == name) args.dtype = t, found = true;
       }
       if (!found) return invalid_argument("--dtype {} is unknown", name);
-    } else names.push_back(a);
+    } else
+      names.push_back(a);
   }
-  if (names.size() != 3) return invalid_argument("usage: model_logits MODEL PROMPTS.json OUT.bin [--dtype T] [--threads N] [--chunk N] [--together]");
+  if (names.size() != 3)
+    return invalid_argument(
+        "usage: model_logits MODEL PROMPTS.json OUT.bin [--dtype T] [--threads N] [--chunk N] [--together]");
   args.model = names[0], args.prompts = names[1], args.out = names[2];
   return args;
 }
@@ -61,7 +68,8 @@ Result<std::vector<std::vector<int32_t>>> read_prompts(const std::string& path, 
     prompts.emplace_back();
     if (!prompt.is_array()) return invalid_argument("{}: expected a list of lists of token ids", path);
     for (const json::value& id : prompt.get_array()) {
-      if (!id.is_int64() || id.get_int64() < 0 || id.get_int64() >= vocab_size) return invalid_argument("{}: bad token id", path);
+      if (!id.is_int64() || id.get_int64() < 0 || id.get_int64() >= vocab_size)
+        return invalid_argument("{}: bad token id", path);
       prompts.back().push_back(static_cast<int32_t>(id.get_int64()));
     }
   }
@@ -79,7 +87,9 @@ void log_softmax(std::vector<float>& row) {
 Status run(const Args& args) {
   ThreadPool pool(args.threads);
   ASSIGN_OR_RETURN(std::unique_ptr<Checkpoint> checkpoint, open_checkpoint(args.model));
-  auto read_config = [&] { return checkpoint->gguf() ? config_from_gguf(*checkpoint->gguf()) : load_config(args.model); };
+  auto read_config = [&] {
+    return checkpoint->gguf() ? config_from_gguf(*checkpoint->gguf()) : load_config(args.model);
+  };
   ASSIGN_OR_RETURN(ModelConfig config, read_config());
   LoadOptions options{.dtype = args.dtype, .kv_dtype = args.dtype};
   ASSIGN_OR_RETURN(std::unique_ptr<Model> model, load_model(config, std::move(checkpoint), options, pool));

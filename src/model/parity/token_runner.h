@@ -41,7 +41,8 @@ inline TokenRunner::Pages TokenRunner::place(const std::vector<std::vector<int32
   size_t groups = model_.kv_spec().groups.size(), entries = prompts.size() * static_cast<size_t>(pages.max_blocks);
   pages.count = static_cast<int64_t>(groups * entries) + 1;
   pages.table.assign(groups, std::vector<int32_t>(entries));
-  int32_t next = static_cast<int32_t>(pages.count) - 1;  // from the back, so that neighbours in a sequence are none in memory order
+  int32_t next = static_cast<int32_t>(pages.count) -
+                 1;  // from the back, so that neighbours in a sequence are none in memory order
   for (auto& table : pages.table) {
     for (int32_t& id : table) id = next--;
   }
@@ -50,10 +51,13 @@ inline TokenRunner::Pages TokenRunner::place(const std::vector<std::vector<int32
 
 inline std::vector<std::vector<std::vector<float>>> TokenRunner::run(const std::vector<std::vector<int32_t>>& prompts) {
   const KvCacheSpec& spec = model_.kv_spec();
-  const int64_t vocab = model_.config().vocab_size, hidden_size = model_.config().hidden_size, block_size = options_.block_size;
+  const int64_t vocab = model_.config().vocab_size, hidden_size = model_.config().hidden_size,
+                block_size = options_.block_size;
   Pages pages = place(prompts);
   Buffer kv(static_cast<size_t>(pages.count * spec.bytes_per_block(options_.block_size)));
-  ForwardContext context{.kv = {.base = kv.data(), .num_blocks = pages.count, .block_size = options_.block_size, .spec = &spec}, .pool = &pool_};
+  ForwardContext context{
+      .kv = {.base = kv.data(), .num_blocks = pages.count, .block_size = options_.block_size, .spec = &spec},
+      .pool = &pool_};
   std::vector<std::vector<std::vector<float>>> out(prompts.size());
   size_t total = 0;
   for (const auto& p : prompts) total += p.size();
@@ -69,11 +73,18 @@ inline std::vector<std::vector<std::vector<float>>> TokenRunner::run(const std::
         rows.push_back(static_cast<int32_t>(ids.size()));
         ids.push_back(prompts[p][i]), positions.push_back(static_cast<int32_t>(i));
       }
-      who.push_back(p), query_start.push_back(static_cast<int32_t>(ids.size())), seq_lens.push_back(static_cast<int32_t>(done[p] + n));
+      who.push_back(p), query_start.push_back(static_cast<int32_t>(ids.size())),
+          seq_lens.push_back(static_cast<int32_t>(done[p] + n));
     }
     if (ids.empty()) return out;
-    ForwardBatch batch{.token_ids = ids, .positions = positions, .query_start = query_start, .seq_lens = seq_lens,
-                       .block_tables = {}, .slot_mapping = {}, .logits_rows = rows, .input_embeds = {}};
+    ForwardBatch batch{.token_ids = ids,
+                       .positions = positions,
+                       .query_start = query_start,
+                       .seq_lens = seq_lens,
+                       .block_tables = {},
+                       .slot_mapping = {},
+                       .logits_rows = rows,
+                       .input_embeds = {}};
     std::vector<std::vector<int32_t>> tables(spec.groups.size());
     std::vector<std::vector<int64_t>> slots(spec.groups.size());
     for (size_t g = 0; g < spec.groups.size(); ++g) {
@@ -88,7 +99,8 @@ inline std::vector<std::vector<std::vector<float>>> TokenRunner::run(const std::
           slots[g].push_back(int64_t{table[position / block_size]} * block_size + position % block_size);
         }
       }
-      batch.block_tables.push_back(TensorView<const int32_t, 2>(tables[g].data(), {static_cast<int64_t>(who.size()), pages.max_blocks}));
+      batch.block_tables.push_back(
+          TensorView<const int32_t, 2>(tables[g].data(), {static_cast<int64_t>(who.size()), pages.max_blocks}));
       batch.slot_mapping.push_back(slots[g]);
     }
     std::vector<float> hidden(rows.size() * static_cast<size_t>(hidden_size));
@@ -99,7 +111,8 @@ inline std::vector<std::vector<std::vector<float>>> TokenRunner::run(const std::
       std::vector<float> logits(static_cast<size_t>((end - begin) * vocab));
       model_.compute_logits(hidden_view.slice(begin, end), context, {logits.data(), {end - begin, vocab}});
       for (int64_t r = begin; r < end; ++r) {
-        size_t s = static_cast<size_t>(std::upper_bound(query_start.begin(), query_start.end(), r) - query_start.begin() - 1);
+        size_t s =
+            static_cast<size_t>(std::upper_bound(query_start.begin(), query_start.end(), r) - query_start.begin() - 1);
         out[who[s]].emplace_back(logits.begin() + (r - begin) * vocab, logits.begin() + (r - begin + 1) * vocab);
       }
     }

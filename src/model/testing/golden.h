@@ -37,16 +37,20 @@ inline Golden load_golden(const std::string& name) {
   auto config = load_config(kGoldens / name);
   EXPECT_TRUE(config) << config.error().message;
   if (config) g.config = config.value();
-  each_tensor(kGoldens / name / "model.safetensors", [&](const CheckpointTensor& t) { g.weights->add(std::string(t.name), t); });
+  each_tensor(kGoldens / name / "model.safetensors",
+              [&](const CheckpointTensor& t) { g.weights->add(std::string(t.name), t); });
   each_tensor(kGoldens / name / "expected.safetensors", [&](const CheckpointTensor& t) {
-    if (t.name == "token_ids") g.token_ids.resize(t.data.size() / 4), std::memcpy(g.token_ids.data(), t.data.data(), t.data.size());
-    if (t.name == "logits") g.logits.resize(t.data.size() / 4), std::memcpy(g.logits.data(), t.data.data(), t.data.size());
+    if (t.name == "token_ids")
+      g.token_ids.resize(t.data.size() / 4), std::memcpy(g.token_ids.data(), t.data.data(), t.data.size());
+    if (t.name == "logits")
+      g.logits.resize(t.data.size() / 4), std::memcpy(g.logits.data(), t.data.data(), t.data.size());
   });
   return g;
 }
 
 /// The largest |difference| of our logits from the golden ones; infinite if anything is NaN or the model does not load.
-inline double largest_difference(const Golden& g, const ModelConfig& config, std::shared_ptr<const Checkpoint> weights, DType dtype) {
+inline double largest_difference(const Golden& g, const ModelConfig& config, std::shared_ptr<const Checkpoint> weights,
+                                 DType dtype) {
   ThreadPool pool(2);
   auto model = load_model(config, std::move(weights), {.dtype = dtype, .kv_dtype = dtype}, pool);
   EXPECT_TRUE(model) << model.error().message;

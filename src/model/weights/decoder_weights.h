@@ -23,8 +23,8 @@ struct LayerWeights {
   std::span<const float> attention_norm, attention_post_norm;  // [hidden]; post norms: Gemma, else empty
   std::span<const float> mlp_norm, mlp_post_norm;              // [hidden]
   std::span<const float> q_norm, k_norm;                       // [head_dim] or empty
-  Linear q, k, v, o;                                           // [heads * head_dim, hidden] ..., [hidden, heads * head_dim]
-  Linear gate, up, down;                                       // [intermediate, hidden], [hidden, intermediate]
+  Linear q, k, v, o;      // [heads * head_dim, hidden] ..., [hidden, heads * head_dim]
+  Linear gate, up, down;  // [intermediate, hidden], [hidden, intermediate]
 };
 
 struct DecoderWeights {
@@ -32,15 +32,15 @@ struct DecoderWeights {
   DType embedding_dtype = DType::kFloat32;
   std::vector<LayerWeights> layers;
   std::span<const float> final_norm;
-  Linear lm_head;                   // [vocab, hidden]
-  size_t bytes = 0;                 // of all weights, mapped ones too
+  Linear lm_head;                                // [vocab, hidden]
+  size_t bytes = 0;                              // of all weights, mapped ones too
   std::shared_ptr<const Checkpoint> checkpoint;  // keeps mapped weights alive; null for dummy weights
   std::vector<Buffer> owned;
 };
 
-/// Find every tensor by its HF or GGUF name, check its shape, and convert or pack it where needed. A missing or misshapen
-/// tensor is kInvalidArgument by name, with the shape expected and the one found.
-Result<DecoderWeights> load_weights(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options,
-                                    ThreadPool& pool);
+/// Find every tensor by its HF or GGUF name, check its shape, and convert or pack it where needed. A missing or
+/// misshapen tensor is kInvalidArgument by name, with the shape expected and the one found.
+Result<DecoderWeights> load_weights(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
+                                    const LoadOptions& options, ThreadPool& pool);
 
 }  // namespace vllm::model

@@ -13,8 +13,13 @@ namespace {
 
 class Loader {
  public:
-  Loader(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options, ThreadPool& pool)
-      : config_(config), checkpoint_(checkpoint.get()), options_(options), pool_(pool), names_(config, checkpoint.get()) {
+  Loader(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options,
+         ThreadPool& pool)
+      : config_(config),
+        checkpoint_(checkpoint.get()),
+        options_(options),
+        pool_(pool),
+        names_(config, checkpoint.get()) {
     weights_.checkpoint = std::move(checkpoint);
     total_ = checkpoint_ ? std::max<size_t>(1, checkpoint_->total_bytes()) : 0;
   }
@@ -43,7 +48,8 @@ class Loader {
 
   Status load_layer(int i, LayerWeights& w) {
     const ModelConfig& c = config_;
-    const int64_t hidden = c.hidden_size, q = int64_t{c.num_heads} * c.head_dim, kv = int64_t{c.num_kv_heads} * c.head_dim;
+    const int64_t hidden = c.hidden_size, q = int64_t{c.num_heads} * c.head_dim,
+                  kv = int64_t{c.num_kv_heads} * c.head_dim;
     ASSIGN_OR_RETURN(w.attention_norm, norm(TensorId::kAttentionNorm, i, hidden));
     ASSIGN_OR_RETURN(w.mlp_norm, norm(TensorId::kMlpNorm, i, hidden));
     if (c.post_norms) {
@@ -78,13 +84,15 @@ class Loader {
   }
 
   // A float32 copy of a vector, `add` added; dummy weights are `dummy` everywhere.
-  Result<std::span<const float>> vector(const std::string& name, int64_t n, float add, bool interleaved, float dummy = 0) {
+  Result<std::span<const float>> vector(const std::string& name, int64_t n, float add, bool interleaved,
+                                        float dummy = 0) {
     float* out = own(static_cast<size_t>(n) * sizeof(float)).as<float>();
     if (!checkpoint_) {
       std::fill_n(out, n, dummy);
     } else {
       ASSIGN_OR_RETURN(const CheckpointTensor* t, find(name, {n}));
-      if (!is_plain_float(t->dtype)) return invalid_argument("tensor {} is {}, expected a plain float type", name, info(t->dtype).name);
+      if (!is_plain_float(t->dtype))
+        return invalid_argument("tensor {} is {}, expected a plain float type", name, info(t->dtype).name);
       convert_rows(t->data.data(), t->dtype, reinterpret_cast<std::byte*>(out), DType::kFloat32, n, 1, pool_,
                    [&](int64_t r) { return interleaved ? interleaved_row(r, config_.head_dim) : r; });
       for (int64_t i = 0; i < n; ++i) out[i] += add;
@@ -97,11 +105,13 @@ class Loader {
     const CheckpointTensor* t = checkpoint_->find(name);
     if (!t) return invalid_argument("tensor {} is missing from the checkpoint", name);
     if (t->shape != shape) {
-      return invalid_argument("tensor {} has shape [{}], expected [{}]", name, fmt::join(t->shape, ", "), fmt::join(shape, ", "));
+      return invalid_argument("tensor {} has shape [{}], expected [{}]", name, fmt::join(t->shape, ", "),
+                              fmt::join(shape, ", "));
     }
     size_t bytes = row_bytes(t->dtype, shape.back());
     for (size_t i = 0; i + 1 < shape.size(); ++i) bytes *= static_cast<size_t>(shape[i]);
-    if (t->data.size() != bytes) return invalid_argument("tensor {} has {} bytes, expected {}", name, t->data.size(), bytes);
+    if (t->data.size() != bytes)
+      return invalid_argument("tensor {} has {} bytes, expected {}", name, t->data.size(), bytes);
     progress(t->data.size());
     return t;
   }
@@ -152,7 +162,8 @@ class Loader {
         uint64_t z = (state += 0x9e3779b97f4a7c15ULL);  // splitmix64 (Steele et al. 2014)
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL, z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL, z ^= z >> 31;
         auto x = static_cast<float>((static_cast<double>(z >> 11) * 0x1p-52 - 1) * scale);
-        std::byte* at = out.data() + row_bytes(options_.dtype, k) * static_cast<size_t>(r) + row_bytes(options_.dtype, i);
+        std::byte* at =
+            out.data() + row_bytes(options_.dtype, k) * static_cast<size_t>(r) + row_bytes(options_.dtype, i);
         convert_row(reinterpret_cast<const std::byte*>(&x), DType::kFloat32, at, options_.dtype, 1);
       }
     });
@@ -164,7 +175,8 @@ class Loader {
 
   void progress(size_t bytes) {
     done_ = std::min(total_, done_ + bytes);
-    if (options_.on_progress && total_ > 0) options_.on_progress(static_cast<double>(done_) / static_cast<double>(total_));
+    if (options_.on_progress && total_ > 0)
+      options_.on_progress(static_cast<double>(done_) / static_cast<double>(total_));
   }
 
   const ModelConfig& config_;
@@ -178,20 +190,22 @@ class Loader {
 
 // Nothing but the config bounds dummy weights, so a size that cannot be held is an error before the first allocation.
 Status check_dummy_memory(const ModelConfig& c, DType dtype) {
-  double heads = static_cast<double>(c.num_heads + c.num_kv_heads) * c.head_dim, hidden = static_cast<double>(c.hidden_size);
+  double heads = static_cast<double>(c.num_heads + c.num_kv_heads) * c.head_dim,
+         hidden = static_cast<double>(c.hidden_size);
   double layer = 2 * heads * hidden + 3 * hidden * static_cast<double>(c.intermediate_size);
   double elements = c.num_layers * layer + (c.tie_word_embeddings ? 1 : 2) * static_cast<double>(c.vocab_size) * hidden;
   double bytes = 1.1 * elements * info(dtype).block_bytes, available = static_cast<double>(available_memory_bytes());
   if (bytes <= available) return {};
-  return error(ErrorCode::kResourceExhausted, "dummy weights need {:.1f} GiB, of {:.1f} GiB available memory", bytes / (1 << 30),
-               available / (1 << 30));
+  return error(ErrorCode::kResourceExhausted, "dummy weights need {:.1f} GiB, of {:.1f} GiB available memory",
+               bytes / (1 << 30), available / (1 << 30));
 }
 
 }  // namespace
 
-Result<DecoderWeights> load_weights(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options,
-                                    ThreadPool& pool) {
-  if (!is_plain_float(options.dtype)) return invalid_argument("dtype {} is not one of float32, float16, bfloat16", info(options.dtype).name);
+Result<DecoderWeights> load_weights(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
+                                    const LoadOptions& options, ThreadPool& pool) {
+  if (!is_plain_float(options.dtype))
+    return invalid_argument("dtype {} is not one of float32, float16, bfloat16", info(options.dtype).name);
   if (options.dummy_weights) RETURN_IF_ERROR(check_dummy_memory(config, options.dtype));
   return Loader(config, options.dummy_weights ? nullptr : std::move(checkpoint), options, pool).load();
 }

@@ -45,7 +45,9 @@ const NameRow* find_row(const NameRow (&rows)[N], TensorId id) {
 
 TensorNames::TensorNames(const ModelConfig& config, const Checkpoint* checkpoint)
     : gguf_(config.from_gguf), post_norms_(config.post_norms), prefix_(config.weight_prefix) {
-  auto has = [&](std::string_view prefix) { return checkpoint->find(std::string(prefix) + "embed_tokens.weight") != nullptr; };
+  auto has = [&](std::string_view prefix) {
+    return checkpoint->find(std::string(prefix) + "embed_tokens.weight") != nullptr;
+  };
   if (gguf_ || !checkpoint || has(prefix_)) return;
   for (std::string_view prefix : kPrefixes) {
     if (has(prefix)) {
@@ -57,7 +59,9 @@ TensorNames::TensorNames(const ModelConfig& config, const Checkpoint* checkpoint
 
 std::string TensorNames::name(TensorId id, int layer, std::string_view suffix) const {
   if (id == TensorId::kLmHead) {
-    std::string head = gguf_ ? "output." : prefix_.starts_with("language_model.") ? "language_model.lm_head." : "lm_head.";
+    std::string head = gguf_                                    ? "output."
+                       : prefix_.starts_with("language_model.") ? "language_model.lm_head."
+                                                                : "lm_head.";
     return head + std::string(suffix);
   }
   if (const NameRow* row = find_row(kModelNames, id)) {
@@ -66,8 +70,8 @@ std::string TensorNames::name(TensorId id, int layer, std::string_view suffix) c
   const NameRow* row = post_norms_ ? find_row(kPostNormNames, id) : nullptr;
   if (!row) row = find_row(kLayerNames, id);
   CHECK(row != nullptr);
-  return (gguf_ ? "blk." : prefix_ + "layers.") + std::to_string(layer) + "." + std::string(gguf_ ? row->gguf : row->hf) + "." +
-         std::string(suffix);
+  return (gguf_ ? "blk." : prefix_ + "layers.") + std::to_string(layer) + "." +
+         std::string(gguf_ ? row->gguf : row->hf) + "." + std::string(suffix);
 }
 
 }  // namespace vllm::model

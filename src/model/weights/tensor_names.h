@@ -9,9 +9,22 @@
 namespace vllm::model {
 
 enum class TensorId {
-  kEmbedding, kFinalNorm, kLmHead,
-  kAttentionNorm, kAttentionPostNorm, kMlpNorm, kMlpPostNorm, kQNorm, kKNorm,
-  kQ, kK, kV, kO, kGate, kUp, kDown,
+  kEmbedding,
+  kFinalNorm,
+  kLmHead,
+  kAttentionNorm,
+  kAttentionPostNorm,
+  kMlpNorm,
+  kMlpPostNorm,
+  kQNorm,
+  kKNorm,
+  kQ,
+  kK,
+  kV,
+  kO,
+  kGate,
+  kUp,
+  kDown,
 };
 
 class TensorNames {
