@@ -83,7 +83,7 @@ Connection::Awaitable<Connection::Next> Connection::run_handler(const Decision& 
       if (!out_.empty()) last_output = Clock::now();
     }
     start_write();
-    if (broken_ || (eof_ && !ended)) break;
+    if (broken_ || (eof_ && !ended) || exchange->overflowed()) break;
     exchange->set_socket_backlog(out_.size() - out_sent_);
     if (out_.empty() && ended) break;
     auto deadline = kNever;

@@ -77,6 +77,7 @@ void Exchange::write(std::string bytes) {
   if (phase_ != Phase::kStreaming || bytes.empty()) return;
   if (output_.bytes.size() + socket_backlog_ + bytes.size() > max_pending_bytes_) {
     close_locked(notice.callback);
+    wake_sent_ = false;  // the connection may sleep on a full socket, with an older wake-up still unanswered
   } else if (output_.bytes.empty()) {
     output_.bytes = std::move(bytes);
   } else {
@@ -131,6 +132,11 @@ Exchange::Output Exchange::take() {
   output_ = {};
   output_.cut = phase_ == Phase::kClosed;
   return out;
+}
+
+bool Exchange::overflowed() const {
+  std::lock_guard lock(mutex_);
+  return phase_ == Phase::kClosed;
 }
 
 void Exchange::set_socket_backlog(size_t bytes) {

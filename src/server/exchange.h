@@ -29,6 +29,8 @@ class Exchange {
     bool cut = false;    // close the connection without a proper end
   };
   Output take();
+  /// The cap was passed: close the connection now, whatever the socket still holds.
+  bool overflowed() const;
   /// Bytes taken that the socket has not accepted yet.
   void set_socket_backlog(size_t bytes);
   /// The client has gone (or was cut off): runs the handler's callback, once, unless the answer was complete.

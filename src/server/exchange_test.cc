@@ -43,7 +43,13 @@ TEST(Exchange, CutsAWriterBeyondTheCap) {
   f.writer->on_disconnect([&] { ++told; });
   f.writer->start_stream({});
   f.writer->write(std::string(90, 'x'));
+  f.exchange->take();  // the socket has it, and takes no more
+  EXPECT_FALSE(f.exchange->overflowed());
+  f.writer->write("x");
+  const int wakes = f.wakes;
   f.writer->write(std::string(20, 'x'));
+  EXPECT_TRUE(f.exchange->overflowed());
+  EXPECT_EQ(f.wakes, wakes + 1);
   EXPECT_EQ(told, 1);
   EXPECT_TRUE(f.exchange->take().cut);
   f.writer->write("more");
