@@ -5,6 +5,8 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <mutex>
 
@@ -42,10 +44,19 @@ class JsonTextFlag : public spdlog::custom_flag_formatter {
   std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JsonTextFlag>(); }
 };
 
+// Which file a path names at the moment; {0, 0} for none.
+using FileId = std::pair<dev_t, ino_t>;
+FileId file_id(const std::string& path) {
+  struct stat st;
+  return stat(path.c_str(), &st) == 0 ? FileId(st.st_dev, st.st_ino) : FileId();
+}
+
 struct LogState {
-  std::mutex mutex;  // guards logger and options
+  std::mutex mutex;  // guards everything below
   LogOptions options;
   std::shared_ptr<spdlog::logger> logger;
+  std::shared_ptr<spdlog::logger> raw_file;  // lines without level and time; null without a file
+  FileId opened_file;
 };
 
 LogState& state() {
@@ -53,40 +64,55 @@ LogState& state() {
   return *s;
 }
 
+// Text that means itself in a spdlog pattern.
+std::string pattern_text(const std::string& text) {
+  std::string out;
+  for (char c : text) out += c == '%' ? "%%" : std::string(1, c);
+  return out;
+}
+
 std::unique_ptr<spdlog::pattern_formatter> make_formatter(const LogOptions& options) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<LevelFlag>('*').add_flag<JsonTextFlag>('&');
   formatter->set_pattern(options.json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%*","file":"%s:%#","message":"%&"})"
-                                      : options.prefix + "%^%* %m-%d %H:%M:%S [%s:%#]%$ %v");
+                                      : pattern_text(options.prefix) + "%^%* %m-%d %H:%M:%S [%s:%#]%$ %v");
   return formatter;
 }
 
-std::shared_ptr<spdlog::logger> make_logger(const LogOptions& options, std::string* warning) {
-  std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stderr_color_sink_mt>()};
-  if (!options.log_file.empty()) {
-    try {
-      auto parent = std::filesystem::path(options.log_file).parent_path();
-      std::error_code ignored;
-      if (!parent.empty()) std::filesystem::create_directories(parent, ignored);
-      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.log_file));
-    } catch (const spdlog::spdlog_ex& e) {
-      *warning = fmt::format("--log-file {} is not writable, logging to stderr only: {}", options.log_file, e.what());
-    }
-  }
+std::shared_ptr<spdlog::logger> make_logger(std::vector<spdlog::sink_ptr> sinks, std::unique_ptr<spdlog::formatter> formatter) {
   auto logger = std::make_shared<spdlog::logger>("vllm", sinks.begin(), sinks.end());
-  logger->set_formatter(make_formatter(options));
+  logger->set_formatter(std::move(formatter));
   logger->set_level(spdlog::level::debug);
   logger->flush_on(spdlog::level::info);
   return logger;
 }
 
+// Open the sinks that s.options asks for; returns why the log file cannot be written, or nothing. Call with s.mutex held.
+std::string open_sinks(LogState& s) {
+  std::string failure;
+  std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stderr_color_sink_mt>()};
+  s.raw_file.reset();
+  s.opened_file = {};
+  if (const std::string& path = s.options.log_file; !path.empty()) {
+    try {
+      auto parent = std::filesystem::path(path).parent_path();
+      std::error_code ignored;
+      if (!parent.empty()) std::filesystem::create_directories(parent, ignored);
+      sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
+      s.raw_file = make_logger({std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)}, std::make_unique<spdlog::pattern_formatter>("%v"));
+      s.opened_file = file_id(path);
+    } catch (const spdlog::spdlog_ex& e) {
+      failure = e.what();
+    }
+  }
+  s.logger = make_logger(std::move(sinks), make_formatter(s.options));
+  return failure;
+}
+
 std::shared_ptr<spdlog::logger> current() {
   LogState& s = state();
   std::lock_guard lock(s.mutex);
-  if (!s.logger) {
-    std::string ignored;
-    s.logger = make_logger(s.options, &ignored);
-  }
+  if (!s.logger) open_sinks(s);
   return s.logger;
 }
 
@@ -103,24 +129,36 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 }  // namespace
 
 void init_log(const LogOptions& options) {
-  std::string warning;
+  std::string failure;
   {
     LogState& s = state();
     std::lock_guard lock(s.mutex);
     s.options = options;
-    s.logger = make_logger(options, &warning);
+    failure = open_sinks(s);
   }
-  if (!warning.empty()) LOG_WARNING("{}", warning);
+  if (!failure.empty()) LOG_WARNING("--log-file {} is not writable, logging to stderr only: {}", options.log_file, failure);
 }
 
 void reopen_log_file() {
-  LogOptions options;
+  std::string failure, path;
+  bool was_open = false;
   {
     LogState& s = state();
     std::lock_guard lock(s.mutex);
-    options = s.options;
+    was_open = s.raw_file != nullptr;
+    path = s.options.log_file;
+    failure = open_sinks(s);
   }
-  init_log(options);
+  if (!failure.empty() && was_open) LOG_WARNING("--log-file {} is not writable any more, logging to stderr only: {}", path, failure);
+}
+
+void reopen_log_file_if_moved() {
+  {
+    LogState& s = state();
+    std::lock_guard lock(s.mutex);
+    if (!s.raw_file || file_id(s.options.log_file) == s.opened_file) return;
+  }
+  reopen_log_file();
 }
 
 bool log_enabled(LogLevel level) {
@@ -135,8 +173,22 @@ void log_line(LogLevel level, const char* file, int line, std::string_view text)
 }
 
 void log_raw(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fputc('\n', stderr);
+  std::shared_ptr<spdlog::logger> structured, file;
+  {
+    LogState& s = state();
+    std::lock_guard lock(s.mutex);
+    file = s.raw_file;
+    if (s.options.json) structured = s.logger;
+  }
+  fmt::string_view line(text.data(), text.size());
+  if (structured) {
+    structured->log(spdlog::level::info, line);
+    return;
+  }
+  std::string whole(text);
+  whole += '\n';
+  std::fwrite(whole.data(), 1, whole.size(), stderr);
+  if (file) file->log(spdlog::level::info, line);
 }
 
 }  // namespace vllm

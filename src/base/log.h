@@ -21,11 +21,13 @@ struct LogOptions {
 
 /// Set the sinks and the level; called once by main(). An unwritable log file is a warning, not an error.
 void init_log(const LogOptions& options);
-/// Close and open the log file again (SIGHUP, log rotation).
+/// Close and open the log file again (SIGHUP, log rotation). One that stays unwritable is warned about once.
 void reopen_log_file();
+/// The same if the file was moved or removed since it was opened; one stat() otherwise. Call it every second or so.
+void reopen_log_file_if_moved();
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level, const char* file, int line, std::string_view text);
-/// Write a line as it is, without level and time: access lines, progress bars' last state.
+/// Write a line as it is, without level and time (access lines), also to the log file; an object like any other in a JSON log.
 void log_raw(std::string_view text);
 
 }  // namespace vllm

@@ -93,6 +93,62 @@ TEST(ServeArgs, AcceptsTheGuidesLines) {
   EXPECT_EQ(line->warnings.size(), 3u);
 }
 
+// The shapes in which the guides' CORS flag arrives from shells, compose lists and folded YAML.
+TEST(ServeArgs, ReadsOriginsInEveryShape) {
+  using List = std::vector<std::string>;
+  for (const List& argv : {List{"--cors-allow-origins", "*"}, List{"--cors-allow-origins", "\"*\""}, List{"--cors-allow-origins=*"}, List{"--cors-allow-origins=\"*\""},
+                           List{"--cors-allow-origins \"*\""}, List{"--cors-allow-origins '*'"}, List{"--cors-allow-origins *"}, List{"--cors_allow_origins", "[\"*\"]"},
+                           List{"--allowed-origins", "[\"*\"]"}, List{"--allowed-origins", "'[\"*\"]'"}, List{"--allowed-origins=*"}, List{"--allowed-origins [\"*\"]"}}) {
+    SCOPED_TRACE(testing::PrintToString(argv));
+    EXPECT_THAT(ok(argv).allowed_origins, testing::Optional(ElementsAre("*")));
+  }
+  EXPECT_THAT(*ok({"--cors-allow-origins", "http://a,http://b:1"}).allowed_origins, ElementsAre("http://a", "http://b:1"));
+  EXPECT_THAT(*ok({"--allowed-origins", "http://a", "http://b"}).allowed_origins, ElementsAre("http://a", "http://b"));
+  EXPECT_THAT(*ok({"--allowed-origins", "[]"}).allowed_origins, ElementsAre());
+  EXPECT_EQ(ok({}).allowed_origins, std::nullopt);
+  EXPECT_THAT(refused({"--allowed-origins", "'[1'"}), HasSubstr("JSON list"));
+}
+
+// What compose files and shells make of a command: (arguments, model, port, a warning's text or none).
+TEST(ServeArgs, ReadsWhatComposeFilesPass) {
+  struct Row {
+    std::vector<std::string> argv;
+    std::string model;
+    int64_t port;
+    std::string warning;
+  };
+  const Row rows[] = {
+      {{"--model=m", "--port=8001"}, "m", 8001, ""},
+      {{"--model", "m", " --port", "8001"}, "m", 8001, ""},
+      {{"--model", "m", "\n  --port=8001"}, "m", 8001, ""},
+      {{"--model m", "--port 8001"}, "m", 8001, ""},
+      {{"--model", "m", "--port", "8001", "#", "--port", "9"}, "m", 8001, "comment"},
+      {{"--model", "m", "--port", "8001", "#the", "port"}, "m", 8001, "comment"},
+      {{"--model", "m", "", "--port", "8001"}, "m", 8001, "an empty argument"},
+      {{"m", "", "--port", "8001"}, "m", 8001, "an empty argument"},
+      {{"m", "--port", "8001", "--model", "n"}, "m", 8001, "named twice"},
+      {{"m", "--port", "8001", "--api-key", ""}, "m", 8001, "asks for no key"},
+      {{"m", "--port", "8001", "--served-model-name="}, "m", 8001, ""},
+      {{"m", "--port", "8001", "--revision", "", "--chat-template", "", "--log-file="}, "m", 8001, ""},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(testing::PrintToString(row.argv));
+    auto line = read_serve_command_line(row.argv);
+    ASSERT_TRUE(line) << line.error().message;
+    EXPECT_EQ(line->args.model, row.model);
+    EXPECT_EQ(line->args.port, row.port);
+    EXPECT_TRUE(line->args.served_model_names.empty());
+    if (row.warning.empty()) {
+      EXPECT_THAT(line->warnings, ElementsAre());
+    } else {
+      EXPECT_THAT(line->warnings, ElementsAre(HasSubstr(row.warning)));
+    }
+  }
+  EXPECT_THAT(refused({""}), HasSubstr("empty string"));
+  EXPECT_THAT(refused({"--model", ""}), HasSubstr("empty"));
+  EXPECT_THAT(refused({"m", "--max-model-len="}), HasSubstr("whole number"));
+}
+
 class ConfigFile : public testing::Test {
  protected:
   std::string write(const std::string& text) {
@@ -112,12 +168,43 @@ TEST_F(ConfigFile, IsReadBelowTheCommandLine) {
   EXPECT_FALSE(a.enable_prefix_caching);
   EXPECT_THAT(a.served_model_names, ElementsAre("a", "b"));
   EXPECT_EQ(a.max_model_len, 2000);
-  EXPECT_EQ(a.origin["port"], "command line");
-  EXPECT_EQ(a.origin["max-model-len"], path);
+  EXPECT_EQ(a.settings["port"].source, "command line");
+  EXPECT_EQ(a.settings["max-model-len"].source, path);
   EXPECT_EQ(json::serialize(a.default_chat_template_kwargs), R"({"enable_thinking":false})");
 }
 
+// command line > --config > environment > /etc/vllm/config.yaml > default
+TEST_F(ConfigFile, SourcesWinInOrder) {
+  std::string system = testing::TempDir() + "/vllm_cli_test_system.yaml";
+  std::ofstream(system) << "port: 1\nseed: 1\ntemperature: 0.1\nblock-size: 32\nlog-level: error\napi-key: a\nmax-num-seqs: 8\nhf-token: hf_secret\n";
+  std::string path = write("port: 2\nseed: 2\nserved-model-name: 1.0\nlog-level: debug\nmax-num-seqs: 16\n");
+  setenv("VLLM_API_KEY", "b", 1);
+  setenv("VLLM_LOGGING_LEVEL", "WARNING", 1);
+  auto above_system = read_serve_command_line({}, system);
+  auto all = read_serve_command_line({"--config", path, "--port", "3", "--max-batch-size", "32"}, system);
+  unsetenv("VLLM_API_KEY");
+  unsetenv("VLLM_LOGGING_LEVEL");
+  std::filesystem::remove(system);
+  ASSERT_TRUE(above_system) << above_system.error().message;
+  ASSERT_TRUE(all) << all.error().message;
+  EXPECT_EQ(above_system->args.log_level, "warning");
+  EXPECT_THAT(above_system->args.api_keys, ElementsAre("b"));
+  EXPECT_EQ(above_system->args.max_num_seqs, 8);
+  EXPECT_EQ(all->args.port, 3);
+  EXPECT_EQ(all->args.seed, 2);
+  EXPECT_EQ(all->args.temperature, 0.1);
+  EXPECT_EQ(all->args.block_size, 32);
+  EXPECT_EQ(all->args.log_level, "debug");
+  EXPECT_EQ(all->args.max_num_seqs, 32);  // a weaker source's --max-num-seqs is no contradiction
+  EXPECT_THAT(describe_settings(all->args),
+              testing::UnorderedElementsAre("Set by " + system + ": --block-size 32 --hf-token *** --temperature 0.1", "Set by environment (VLLM_API_KEY): --api-key ***",
+                                            "Set by " + path + ": --log-level debug --max-num-seqs 16 --seed 2 --served-model-name 1.0",
+                                            "Set by command line: --config " + path + " --max-batch-size 32 --port 3"));
+}
+
 TEST_F(ConfigFile, ErrorsNameTheFile) {
+  EXPECT_THAT(refused({"--config", write("config: other.yaml\n")}), HasSubstr("cannot name another"));
+  EXPECT_THAT(refused({"--config", write("max-num-seqs: 1\nmax-batch-size: 2\n")}), HasSubstr("same setting"));
   EXPECT_THAT(refused({"--config", write("prot: 1\n")}), testing::AllOf(HasSubstr(path_), HasSubstr("prot")));
   EXPECT_THAT(refused({"--config", write("a: [1\n")}), HasSubstr(path_));
   EXPECT_THAT(refused({"--config", write("- 1\n")}), HasSubstr("flag-name: value"));

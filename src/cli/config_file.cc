@@ -30,19 +30,21 @@ json::value to_json(const YAML::Node& node, int depth) {
   return parsed && parsed->is_number() ? *parsed : json::value(text);
 }
 
-std::string scalar_text(const json::value& value) { return value.is_string() ? std::string(value.get_string()) : json::serialize(value); }
+// A scalar as it is written (1.0 stays 1.0), anything else as JSON.
+std::string value_text(const YAML::Node& node) { return node.IsScalar() ? node.Scalar() : json::serialize(to_json(node, 1)); }
 
-void append(std::vector<std::string>& args, const std::string& key, const json::value& value) {
+void append(std::vector<std::string>& args, const std::string& key, const YAML::Node& node) {
+  json::value value = to_json(node, 0);
   if (value.is_null()) return;
   if (key == "model" || key == "model_tag") {
-    args.push_back("--model=" + scalar_text(value));
+    args.push_back("--model=" + value_text(node));
   } else if (value.is_bool()) {
     args.push_back((value.get_bool() ? "--" : "--no-") + key);
   } else if (value.is_array()) {
     args.push_back("--" + key);
-    for (const json::value& item : value.get_array()) args.push_back(scalar_text(item));
+    for (const YAML::Node& item : node) args.push_back(value_text(item));
   } else {
-    args.push_back("--" + key + "=" + scalar_text(value));
+    args.push_back("--" + key + "=" + value_text(node));
   }
 }
 
@@ -56,7 +58,7 @@ Result<std::vector<std::string>> read_config_file(const std::string& path) {
     if (root.IsNull()) return std::vector<std::string>{};
     if (!root.IsMap()) return invalid_argument("{}: expected `flag-name: value` lines", path);
     std::vector<std::string> args;
-    for (const auto& item : root) append(args, item.first.as<std::string>(), to_json(item.second, 0));
+    for (const auto& item : root) append(args, item.first.as<std::string>(), item.second);
     return args;
   } catch (const YAML::Exception& e) {
     return invalid_argument("{}: {}", path, e.what());

@@ -71,7 +71,20 @@ bool same_word(std::string_view a, std::string_view b) {
   });
 }
 
+// --max_model_len as max-model-len.
+std::string flag_name(std::string_view topic) {
+  std::string name(topic.substr(std::min(topic.find_first_not_of('-'), topic.size())));
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
 }  // namespace
+
+bool is_help_topic(std::string_view topic) {
+  auto groups = serve_flag_groups();
+  return topic.empty() || topic == "short" || topic == "all" || find_flag(flag_name(topic)) ||
+         std::any_of(groups.begin(), groups.end(), [&](const FlagGroup& group) { return same_word(group.title, topic); });
+}
 
 std::string program_help() {
   return "usage: vllm COMMAND [ARGUMENTS]\n\n"
@@ -89,13 +102,12 @@ std::string serve_help(std::string_view topic) {
     for (std::string_view name : {"host", "port", "api-key", "served-model-name", "dtype", "max-model-len", "max-num-seqs", "chat-template", "device", "config"}) {
       out += row(*find_flag(name));
     }
-    out += "\nEnvironment: HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, VLLM_API_KEY, VLLM_CPU_KVCACHE_SPACE (GiB), VLLM_CPU_OMP_THREADS_BIND\n"
-           "\nMore: --help=all, --help=GROUP, --help=FLAG. Groups: ";
+    out += "\n" + wrap("Environment: HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, VLLM_API_KEY, VLLM_CPU_KVCACHE_SPACE (GiB), VLLM_LOGGING_LEVEL, TZ", 0) + "\n\n";
     std::string titles;
     for (const FlagGroup& group : serve_flag_groups()) {
       if (titles.find(group.title) == std::string::npos) titles += (titles.empty() ? "" : ", ") + std::string(group.title);
     }
-    return out + titles + "\n";
+    return out + wrap("More: --help=all, --help=GROUP, --help=FLAG. Groups: " + titles, 0) + "\n";
   }
   if (topic == "all") {
     for (const FlagGroup& group : serve_flag_groups()) out += group_text(group);
@@ -106,8 +118,7 @@ std::string serve_help(std::string_view topic) {
     if (same_word(group.title, topic)) groups += group_text(group);
   }
   if (!groups.empty()) return out + groups;
-  std::string name(topic.substr(topic.find_first_not_of('-') == std::string_view::npos ? topic.size() : topic.find_first_not_of('-')));
-  std::replace(name.begin(), name.end(), '_', '-');
+  std::string name = flag_name(topic);
   if (const Flag* flag = find_flag(name)) return out + "\n" + row(*flag);
   out += "\nNo group or flag is named '" + std::string(topic) + "'.";
   for (const std::string& near : nearest_flags(name)) out += " --" + near + "?";

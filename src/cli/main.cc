@@ -18,7 +18,11 @@ int main(int argc, char** argv) {
     return 0;
   }
   bool help = command == "--help" || command == "-h" || command == "help";
-  if (!help) std::fprintf(stderr, "vllm: unknown command '%s'\n\n", command.c_str());
+  if (!help && command.starts_with('-')) {
+    std::fprintf(stderr, "vllm: a command must come first: vllm serve %s ...\n\n", command.c_str());
+  } else if (!help) {
+    std::fprintf(stderr, "vllm: unknown command '%s'\n\n", command.c_str());
+  }
   std::fputs(vllm::cli::program_help().c_str(), help ? stdout : stderr);
   return help ? 0 : 2;
 }

@@ -114,13 +114,19 @@ void set_dotted(json::object& object, std::string_view path, const json::value& 
 
 class Parser {
  public:
-  explicit Parser(const std::vector<std::string>& args) : args_(args) {}
+  explicit Parser(std::vector<std::string> args) : args_(std::move(args)) {
+    // "x \\\n  --port" folded by YAML reaches us as " --port".
+    for (std::string& arg : args_) {
+      size_t start = arg.find_first_not_of(" \t\r\n");
+      if (start != std::string::npos && start > 0 && arg.compare(start, 2, "--") == 0) arg.erase(0, start);
+    }
+  }
 
   Result<ParsedArgs> parse() {
     while (next_ < args_.size()) {
       const std::string arg = args_[next_++];
-      if (arg == "#") {
-        out_.warnings.push_back("a bare # ends the arguments: what follows it is taken for a comment");
+      if (arg.starts_with('#')) {
+        out_.warnings.push_back("a # where a flag or the model would stand ends the arguments: the rest is taken for a comment");
         break;
       }
       if (arg == "--") {
@@ -221,7 +227,7 @@ class Parser {
     return {};
   }
 
-  const std::vector<std::string>& args_;
+  std::vector<std::string> args_;
   size_t next_ = 0;
   ParsedArgs out_;
   std::vector<std::pair<const Flag*, json::object>> dotted_;

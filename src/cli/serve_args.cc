@@ -1,6 +1,9 @@
 #include "cli/serve_args.h"
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <utility>
 
 #include "base/env.h"
 #include "cli/config_file.h"
@@ -9,7 +12,27 @@
 namespace vllm::cli {
 namespace {
 
-constexpr const char* kSystemConfig = "/etc/vllm/config.yaml";
+constexpr const char* kCommandLine = "command line";
+
+std::string shown_value(const Assignment& assignment) {
+  if (assignment.flag->name == "api-key" || assignment.flag->name == "hf-token") return "***";
+  std::string out;
+  for (const std::string& value : assignment.values) out += (out.empty() ? "" : " ") + value;
+  return out.empty() ? "''" : out;
+}
+
+// --max-batch-size is an older name of --max-num-seqs: within one source they must agree; between sources the stronger one counts.
+Status join_batch_size(ServeArgs& args, std::optional<int64_t> weaker) {
+  if (args.max_batch_size) {
+    if (args.max_num_seqs && *args.max_num_seqs != *args.max_batch_size) {
+      return invalid_argument("--max-batch-size {} and --max-num-seqs {} are the same setting with two values; give one of them", *args.max_batch_size, *args.max_num_seqs);
+    }
+    args.max_num_seqs = args.max_batch_size;
+  }
+  if (!args.max_num_seqs) args.max_num_seqs = weaker;
+  args.max_batch_size.reset();
+  return {};
+}
 
 // A flag that is known but does nothing yet: silence, a warning or a refusal.
 Status apply_known(const Assignment& assignment, std::string_view source, std::vector<std::string>& warnings) {
@@ -28,52 +51,68 @@ Status apply_known(const Assignment& assignment, std::string_view source, std::v
 }
 
 Status apply(const ParsedArgs& parsed, const std::string& source, ServeCommandLine& out) {
+  std::optional<int64_t> weaker_num_seqs = std::exchange(out.args.max_num_seqs, std::nullopt);
   for (const Assignment& assignment : parsed.assignments) {
     const Flag& flag = *assignment.flag;
     ASSIGN_OR_RETURN(FlagValue value, parse_value(flag, assignment.values).with_context("{}", source));
     if (flag.effect == Effect::kBuilt) {
       RETURN_IF_ERROR(flag.set(out.args, value).with_context("{}", source));
-      out.args.origin[std::string(flag.name)] = source;
+      out.args.settings[std::string(flag.name)] = {source, shown_value(assignment)};
     } else {
       RETURN_IF_ERROR(apply_known(assignment, source, out.warnings));
     }
   }
   out.warnings.insert(out.warnings.end(), parsed.warnings.begin(), parsed.warnings.end());
-  return {};
+  return join_batch_size(out.args, weaker_num_seqs).with_context("{}", source);
 }
 
 Status apply_file(const std::string& path, ServeCommandLine& out) {
   ASSIGN_OR_RETURN(std::vector<std::string> args, read_config_file(path));
   ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(args).with_context("{}", path));
+  for (const Assignment& a : parsed.assignments) {
+    if (a.flag->name == "config") return invalid_argument("{}: a configuration file cannot name another one with `config:`", path);
+  }
   return apply(parsed, path, out);
 }
 
 void apply_environment(ServeCommandLine& out) {
   if (auto key = env("VLLM_API_KEY")) {
     out.args.api_keys = {*key};
-    out.args.origin["api-key"] = "environment (VLLM_API_KEY)";
+    out.args.settings["api-key"] = {"environment (VLLM_API_KEY)", "***"};
+  }
+  if (auto level = env("VLLM_LOGGING_LEVEL")) {
+    std::transform(level->begin(), level->end(), level->begin(), [](unsigned char c) { return std::tolower(c); });
+    if (*level == "critical") level = "error";
+    if (*level == "debug" || *level == "info" || *level == "warning" || *level == "error") {
+      out.args.log_level = *level;
+      out.args.settings["log-level"] = {"environment (VLLM_LOGGING_LEVEL)", *level};
+    } else {
+      out.warnings.push_back("VLLM_LOGGING_LEVEL is none of DEBUG, INFO, WARNING, ERROR: ignored");
+    }
   }
 }
 
-Status take_positionals(const ParsedArgs& parsed, ServeCommandLine& out) {
+Status take_positionals(ParsedArgs parsed, ServeCommandLine& out) {
+  bool named = parsed.positionals.size() > 1 || out.args.settings.count("model");
+  if (named && std::erase(parsed.positionals, "")) out.warnings.push_back("an empty argument is ignored (a variable that is not set?)");
   if (parsed.positionals.empty()) return {};
   if (parsed.positionals.size() > 1) {
     return invalid_argument("unrecognized argument '{}': one model is served, '{}'; values that start with a dash need --flag=value", parsed.positionals[1], parsed.positionals[0]);
   }
   if (parsed.positionals[0].empty()) return invalid_argument("the model is an empty string; expected a hub id, a folder or a .gguf file");
+  if (auto it = out.args.settings.find("model"); it != out.args.settings.end() && it->second.source == kCommandLine && out.args.model != parsed.positionals[0]) {
+    out.warnings.push_back(fmt::format("the model is named twice: serving '{}', not --model {}", parsed.positionals[0], out.args.model));
+  }
   out.args.model = parsed.positionals[0];
-  out.args.origin["model"] = "command line";
+  out.args.settings["model"] = {kCommandLine, out.args.model};
   return {};
 }
 
 // What no single flag can see.
-Status check(ServeArgs& args) {
-  if (args.max_batch_size) {
-    if (args.max_num_seqs && *args.max_num_seqs != *args.max_batch_size) {
-      return invalid_argument("--max-batch-size {} and --max-num-seqs {} are the same setting with two values; give one of them", *args.max_batch_size, *args.max_num_seqs);
-    }
-    args.max_num_seqs = args.max_batch_size;
-  }
+Status check(ServeCommandLine& out) {
+  ServeArgs& args = out.args;
+  bool keyless = std::all_of(args.api_keys.begin(), args.api_keys.end(), [](const std::string& key) { return key.empty(); });
+  if (!args.api_keys.empty() && keyless) out.warnings.push_back("--api-key is empty (a variable that is not set?): the server asks for no key");
   if (args.enable_auto_tool_choice && args.tool_call_parser.empty()) return invalid_argument("--enable-auto-tool-choice requires --tool-call-parser");
   if (args.max_num_seqs.value_or(128) > 65536) return invalid_argument("argument --max-num-seqs: {} is too large: expected at most 65536", *args.max_num_seqs);
   if (args.max_num_batched_tokens.value_or(2048) > (1 << 20)) {
@@ -87,23 +126,35 @@ Status check(ServeArgs& args) {
 
 }  // namespace
 
-Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv) {
+Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv, const std::string& system_config) {
   ServeCommandLine out;
   ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(argv));
   out.help_topic = parsed.help_topic;
   if (!out.help_topic.empty()) return out;
 
   std::error_code ignored;
-  if (std::filesystem::exists(kSystemConfig, ignored)) RETURN_IF_ERROR(apply_file(kSystemConfig, out));
+  if (std::filesystem::exists(system_config, ignored)) RETURN_IF_ERROR(apply_file(system_config, out));
   apply_environment(out);
   std::string config;
   for (const Assignment& a : parsed.assignments) {
     if (a.flag->name == "config") config = a.values.back();
   }
   if (!config.empty()) RETURN_IF_ERROR(apply_file(config, out).with_context("--config"));
-  RETURN_IF_ERROR(apply(parsed, "command line", out));
+  RETURN_IF_ERROR(apply(parsed, kCommandLine, out));
   RETURN_IF_ERROR(take_positionals(parsed, out));
-  RETURN_IF_ERROR(check(out.args));
+  RETURN_IF_ERROR(check(out));
+  return out;
+}
+
+std::vector<std::string> describe_settings(const ServeArgs& args) {
+  std::map<std::string, std::string> by_source;
+  for (const auto& [flag, setting] : args.settings) {
+    std::string& line = by_source[setting.source];
+    if (line.empty()) line = "Set by " + setting.source + ":";
+    line += " --" + flag + " " + setting.value;
+  }
+  std::vector<std::string> out;
+  for (auto& [source, line] : by_source) out.push_back(std::move(line));
   return out;
 }
 

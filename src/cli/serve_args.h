@@ -56,7 +56,11 @@ struct ServeArgs {
   bool ui = true;
   int64_t threads = 0;  // compute threads; 0: every CPU this process may use
 
-  std::map<std::string, std::string, std::less<>> origin;  // flag name -> "command line", a file, "environment"
+  struct Setting {
+    std::string source;  // "command line", a file, "environment (NAME)"
+    std::string value;   // as the log shows it; keys and tokens are hidden
+  };
+  std::map<std::string, Setting, std::less<>> settings;  // by flag name; flags that nobody set are absent
 };
 
 /// Join all sources and check what no single flag can see. Warnings come back for the log.
@@ -65,6 +69,9 @@ struct ServeCommandLine {
   std::string help_topic;
   std::vector<std::string> warnings;
 };
-Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv);
+Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv, const std::string& system_config = "/etc/vllm/config.yaml");
+
+/// One line per source, such as `Set by command line: --model x --port 8001`.
+std::vector<std::string> describe_settings(const ServeArgs& args);
 
 }  // namespace vllm::cli

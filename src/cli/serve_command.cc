@@ -31,16 +31,13 @@ void set_up_log(const ServeArgs& args) {
                    : args.log_level == "warning" ? LogLevel::kWarning
                    : args.log_level == "error"   ? LogLevel::kError
                                                  : LogLevel::kInfo;
-  if (auto name = env("VLLM_LOGGING_LEVEL"); name && !args.origin.count("log-level")) {
-    level = *name == "DEBUG" ? LogLevel::kDebug : *name == "WARNING" ? LogLevel::kWarning : *name == "ERROR" ? LogLevel::kError : level;
-  }
   init_log({.level = level, .json = args.log_format == "json", .log_file = args.log_file, .prefix = env("VLLM_LOGGING_PREFIX").value_or("")});
 }
 
 void log_settings(const ServeCommandLine& line) {
   LOG_INFO("vLLM API server version {} (vllm.cpp, CPU engine), {}", kVersion, cpu_description());
-  for (const auto& [flag, source] : line.args.origin) LOG_INFO("--{} is set by {}", flag, source);
-  if (!line.args.origin.count("model")) LOG_INFO("No model was named: serving the default, {}", line.args.model);
+  for (const std::string& text : describe_settings(line.args)) LOG_INFO("{}", text);
+  if (!line.args.settings.count("model")) LOG_INFO("No model was named: serving the default, {}", line.args.model);
   if (line.args.trust_remote_code) LOG_INFO("--trust-remote-code: nothing of the checkpoint's Python is ever run");
   for (const std::string& warning : line.warnings) LOG_WARNING("{}", warning);
 }
@@ -52,7 +49,7 @@ Result<RunningModel> start_watched(const ServeArgs& args, server::Server& server
   auto future = std::async(std::launch::async, [&] { return start_model(args, phase, cancelled); });
   while (future.wait_for(Ms(0)) != std::future_status::ready) {
     signal = wait_signal(50);
-    if (signal == SIGHUP) reopen_log_file();
+    signal == SIGHUP ? reopen_log_file() : reopen_log_file_if_moved();
     if (signal == SIGTERM || signal == SIGINT) {
       LOG_INFO("Stopped by signal {} while starting", signal);
       cancelled = true;
@@ -70,7 +67,7 @@ int serve_until_stopped(const ServeArgs& args, RunningModel& model, server::Serv
   while (true) {
     int signal = wait_signal(1000);
     if (signal == SIGTERM || signal == SIGINT) return signal;
-    if (signal == SIGHUP) reopen_log_file();
+    signal == SIGHUP ? reopen_log_file() : reopen_log_file_if_moved();
     if (!model.engine->healthy() && !reported) {
       reported = true;
       LOG_ERROR("Engine died: {}", model.engine->death_reason());
@@ -101,8 +98,9 @@ int serve_command(const std::vector<std::string>& argv) {
     return 2;
   }
   if (!line->help_topic.empty()) {
-    std::fputs(serve_help(line->help_topic).c_str(), stdout);
-    return 0;
+    bool known = is_help_topic(line->help_topic);
+    std::fputs(serve_help(line->help_topic).c_str(), known ? stdout : stderr);
+    return known ? 0 : 2;
   }
   const ServeArgs& args = line->args;
   set_up_log(args);
@@ -119,7 +117,7 @@ int serve_command(const std::vector<std::string>& argv) {
   if (!model) {
     LOG_ERROR("{}", model.error().message);
     server.stop();
-    return model.error().code == ErrorCode::kInvalidArgument ? 2 : 1;
+    return 1;
   }
   server.set_ready(server::make_api(*model->service, *model->metrics, *model->engine));
   server.log_routes();

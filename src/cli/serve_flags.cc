@@ -1,4 +1,5 @@
 // The flags of `vllm serve` that have a meaning in this version. A new flag is a row here and a field in ServeArgs.
+#include <algorithm>
 #include <iterator>
 
 #include "cli/flag_groups.h"
@@ -21,6 +22,35 @@ Status positive(std::string_view flag, int64_t value) {
   return {};
 }
 
+std::string unquoted(std::string text) {
+  if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front()) return text.substr(1, text.size() - 2);
+  return text;
+}
+
+// Origins in the shapes that reach us through shells and YAML: *, "*", ["*"], '["*"]', a,b.
+Status set_origins(ServeArgs& args, const FlagValue& value) {
+  std::vector<std::string> origins;
+  for (const std::string& item : value.list) {
+    std::string text = unquoted(item);
+    if (text.starts_with('[')) {
+      auto parsed = parse_json(text);
+      if (!parsed || !parsed->is_array()) return bad("allowed-origins", fmt::format("invalid value '{}': expected a JSON list, such as '[\"*\"]'", text));
+      for (const json::value& origin : parsed->get_array()) {
+        if (!origin.is_string()) return bad("allowed-origins", "expected a list of strings");
+        origins.emplace_back(origin.get_string());
+      }
+      continue;
+    }
+    for (std::string_view rest = text; !rest.empty();) {
+      size_t comma = std::min(rest.find(','), rest.size());
+      if (std::string origin = unquoted(std::string(rest.substr(0, comma))); !origin.empty()) origins.push_back(std::move(origin));
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  }
+  args.allowed_origins = std::move(origins);
+  return {};
+}
+
 constexpr Flag kFrontend[] = {
     {"host", FlagType::kString, "all interfaces", "Address to listen on; several with commas, \"::\" for IPv6 and IPv4.", B, [](A a, V v) { a.host = v.text; return Status(); }},
     {"port", FlagType::kInt, "8000", "Port to listen on.", B,
@@ -33,7 +63,11 @@ constexpr Flag kFrontend[] = {
     {"api-key", FlagType::kList, "$VLLM_API_KEY", "Keys that clients may send as `Authorization: Bearer KEY`. With one set, all but /health, /ping, /version, /metrics and / is guarded.", B,
      [](A a, V v) { a.api_keys = v.list; return Status(); }},
     {"served-model-name", FlagType::kList, "the --model value", "Names under which the model answers; the first one is written in responses.", B,
-     [](A a, V v) { a.served_model_names = v.list; return Status(); }},
+     [](A a, V v) {
+       a.served_model_names = v.list;
+       std::erase(a.served_model_names, "");
+       return Status();
+     }},
     {"chat-template", FlagType::kString, "the checkpoint's", "Jinja chat template: a file, or the template itself in one line.", B, [](A a, V v) { a.chat_template = v.text; return Status(); }},
     {"chat-template-content-format", FlagType::kString, "auto", "How message content reaches the template: as a string, or as OpenAI's list of parts.", B,
      [](A a, V v) { a.chat_template_content_format = v.text; return Status(); }, "auto|string|openai"},
@@ -41,9 +75,8 @@ constexpr Flag kFrontend[] = {
      [](A a, V v) { a.default_chat_template_kwargs = v.object; return Status(); }},
     {"response-role", FlagType::kString, "assistant", "Role name of generated chat messages.", B, [](A a, V v) { a.response_role = v.text; return Status(); }},
     {"root-path", FlagType::kString, "", "Path prefix that a proxy in front leaves on requests.", B, [](A a, V v) { a.root_path = v.text; return Status(); }},
-    {"allowed-origins", FlagType::kList, "loopback and null", "CORS: origins whose pages may call the server, as a JSON list; '[\"*\"]' for all.", B,
-     [](A a, V v) { a.allowed_origins = v.list; return Status(); }},
-    {"cors-allow-origins", FlagType::kList, "", "Older spelling of --allowed-origins.", B, [](A a, V v) { a.allowed_origins = v.list; return Status(); }},
+    {"allowed-origins", FlagType::kList, "loopback and null", "CORS: origins whose pages may call the server, as a JSON list; '[\"*\"]' for all.", B, set_origins},
+    {"cors-allow-origins", FlagType::kList, "", "Older spelling of --allowed-origins; also \"*\" alone, or several with commas.", B, set_origins},
     {"allowed-methods", FlagType::kList, "[\"*\"]", "CORS: allowed methods, as a JSON list.", B, [](A a, V v) { a.allowed_methods = v.list; return Status(); }},
     {"allowed-headers", FlagType::kList, "[\"*\"]", "CORS: allowed headers, as a JSON list.", B, [](A a, V v) { a.allowed_headers = v.list; return Status(); }},
     {"allow-credentials", FlagType::kBool, "false", "CORS: allow credentials.", B, [](A a, V v) { a.allow_credentials = v.boolean; return Status(); }},
@@ -165,7 +198,7 @@ constexpr Flag kScheduler[] = {
 };
 
 constexpr Flag kLogging[] = {
-    {"log-file", FlagType::kString, "", "Log there too; folders are made, SIGHUP reopens it.", B, [](A a, V v) { a.log_file = v.text; return Status(); }},
+    {"log-file", FlagType::kString, "", "Log there too; folders are made; reopened on SIGHUP and when moved.", B, [](A a, V v) { a.log_file = v.text; return Status(); }},
     {"log-format", FlagType::kString, "text", "Log lines as text or as JSON objects.", B, [](A a, V v) { a.log_format = v.text; return Status(); }, "text|json"},
     {"log-level", FlagType::kString, "info", "Least important level that is logged.", B, [](A a, V v) { a.log_level = v.text; return Status(); }, "debug|info|warning|error"},
     {"disable-log-stats", FlagType::kBool, "false", "No throughput lines in the log.", B, [](A a, V v) { a.disable_log_stats = v.boolean; return Status(); }},
