@@ -1,5 +1,6 @@
 #pragma once
 // Runs a resolved template over one set of variables. One object per rendering; not shared between threads.
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,11 +94,14 @@ class Interpreter {
   Value run_macro(const MacroDef& def, const ScopePtr& definition, Args& args);
   std::string run_loop(const Stmt& loop, const Value& iterable, const ScopePtr& scope, int depth0);
 
-  /// Guards recursion for as long as it lives.
+  /// Guards recursion for as long as it lives, by nodes and by bytes of stack (frames differ between builds: those of a
+  /// sanitizer are ten times as large).
   class Deeper {
    public:
     explicit Deeper(Interpreter& in) : in_(in) {
-      if (++in_.depth_ > in_.limits_.max_depth) {
+      const uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+      const uintptr_t used = in_.stack_base_ > here ? in_.stack_base_ - here : here - in_.stack_base_;
+      if (++in_.depth_ > in_.limits_.max_depth || used > kMaxStackBytes) {
         --in_.depth_;
         fail("maximum recursion depth exceeded");
       }
@@ -105,6 +109,7 @@ class Interpreter {
     ~Deeper() { --in_.depth_; }
 
    private:
+    static constexpr uintptr_t kMaxStackBytes = uintptr_t{5} << 20;  // of the 8 MiB that a thread has
     Interpreter& in_;
   };
 
@@ -132,6 +137,7 @@ class Interpreter {
   /// Run `body` in a new scope, printing into a text of its own.
   std::string capture(const Body& body);
 
+  const uintptr_t stack_base_ = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
   const Template& template_;
   const int loop_symbol_, caller_symbol_, kwargs_symbol_, varargs_symbol_;  // -1 if the template never names them
   const json::object& variables_;
