@@ -143,4 +143,34 @@ ApiResult<json::array> to_conversation(json::array messages, std::string_view co
   return conversation;
 }
 
+void developer_to_system(json::array& conversation) {
+  bool any = false;
+  for (json::value& value : conversation) {
+    json::object& message = value.get_object();
+    if (view(message.at("role").get_string()) != "developer") continue;
+    message["role"] = "system";
+    message.erase("tools");
+    any = true;
+  }
+  if (!any) return;
+  const auto is_system = [](const json::value& message) { return message.get_object().at("role") == "system"; };
+  const auto count = std::count_if(conversation.begin(), conversation.end(), is_system);
+  if (count == 1 && is_system(conversation.front())) return;
+  std::string merged;
+  json::array others;
+  for (json::value& message : conversation) {
+    if (!is_system(message)) {
+      others.push_back(std::move(message));
+      continue;
+    }
+    const json::value& content = message.get_object().at("content");
+    const std::string text =
+        content.is_array() ? join_texts(content.get_array()) : std::string(view(content.get_string()));
+    if (!text.empty() && !merged.empty()) merged += "\n\n";
+    merged += text;
+  }
+  others.insert(others.begin(), json::object{{"role", "system"}, {"content", merged}});
+  conversation = std::move(others);
+}
+
 }  // namespace vllm::api

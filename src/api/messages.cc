@@ -30,14 +30,24 @@ void report_not_object(const json::value& message, std::string_view loc, Issues&
   }
 }
 
-void report_role(const json::value& message, const json::value* role, std::string_view loc, Issues& issues) {
+bool may_be_null(const MessageKind& kind) { return kind.role == "assistant" || kind.role == "function"; }
+
+// A message that fits no member of the union: what each of them misses, in the order of their fields.
+void report_message(const json::value& message, std::string_view loc, Issues& issues) {
   const json::object& object = message.get_object();
+  const json::value* role = object.if_contains("role");
+  const json::value* content = object.if_contains("content");
+  const bool walkable = !content || content->is_string() || content->is_array();
   for (const MessageKind& kind : kKinds) {
     const std::string at = fmt::format("{}.{}", loc, kind.name);
     if (kind.name == "Message") {
       issues.missing(at + ".author", message);
       issues.add("model_attributes_type", at, "Input should be a valid message", message);
       continue;
+    }
+    if (!walkable && !(content->is_null() && may_be_null(kind))) {
+      issues.add("string_type", at + ".content", "Input should be a valid string", *content);
+      if (kind.role != "function") issues.add("iterable_type", at + ".content", "Input should be iterable", *content);
     }
     if (kind.role == "function" && !object.contains("name")) issues.missing(at + ".name", message);
     if (!role) {
@@ -48,14 +58,6 @@ void report_role(const json::value& message, const json::value* role, std::strin
       coerce_choice(*role, at + ".role", kind.role, issues);
     }
     if (kind.role == "tool" && !object.contains("tool_call_id")) issues.missing(at + ".tool_call_id", message);
-  }
-}
-
-void report_content(const json::value& content, std::string_view loc, Issues& issues) {
-  for (const MessageKind& kind : kKinds) {
-    const std::string at = fmt::format("{}.{}.content", loc, kind.name);
-    issues.add("string_type", at, "Input should be a valid string", content);
-    issues.add("iterable_type", at, "Input should be iterable", content);
   }
 }
 
@@ -100,12 +102,11 @@ void read_messages(json::value& value, RequestBase& request, const Field&, std::
       continue;
     }
     const json::value* role = message.get_object().if_contains("role");
-    if (!role || !role->is_string()) report_role(message, role, at(), issues);
     const json::value* content = message.get_object().if_contains("content");
-    const bool may_be_null = role && (*role == "assistant" || *role == "function");  // a turn that only calls tools
-    if (content && !content->is_string() && !content->is_array() && !(content->is_null() && may_be_null)) {
-      report_content(*content, at(), issues);
-    }
+    const bool only_calls = role && (*role == "assistant" || *role == "function");  // a turn without a text
+    const bool content_fits =
+        !content || content->is_string() || content->is_array() || (content->is_null() && only_calls);
+    if (!role || !role->is_string() || !content_fits) report_message(message, at(), issues);
   }
   static_cast<ChatInput&>(request).messages = std::move(messages);
 }

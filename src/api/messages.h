@@ -17,4 +17,8 @@ void read_tools(json::value& value, RequestBase& request, const Field& field, st
 /// model in refusals of media.
 ApiResult<json::array> to_conversation(json::array messages, std::string_view content_format, std::string_view model);
 
+/// For a template that does not know the role "developer": such turns become system turns (without their tools), and
+/// if there are any, all system turns are merged into one at the front, where such templates look for it.
+void developer_to_system(json::array& conversation);
+
 }  // namespace vllm::api

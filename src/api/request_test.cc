@@ -5,9 +5,11 @@
 
 #include "api/json_body.h"
 #include "api/json_text.h"
+#include "api/messages.h"
 #include "api/openapi.h"
 #include "api/requests.h"
 #include "api/sampling.h"
+#include "api/unbuilt.h"
 
 namespace vllm::api {
 namespace {
@@ -377,6 +379,52 @@ TEST(Sampling, DefaultsOfTheServerAndSpecialValues) {
   EXPECT_EQ(sample(R"("top_k":-1)", 5).top_k, 0);
   EXPECT_EQ(sample(R"("logit_bias":{"3":500})", 5).logit_bias.at(0).second, 100.0f);
   EXPECT_EQ(sample(R"("echo":true,"logprobs":2)", 5).prompt_logprobs, 2);
+}
+
+// vLLM 0.32.0's counts, and its line where the role is at fault beside the content.
+TEST(Messages, ReportWhatEachKindOfMessageMisses) {
+  const auto message = [](std::string_view text) { return judge("chat", text).value().message; };
+  const std::string null_content = message(R"({"messages":[{"role":"user","content":null}]})");
+  EXPECT_TRUE(null_content.starts_with("19 validation errors:")) << null_content;
+  EXPECT_NE(null_content.find(
+                "{'type': 'literal_error', 'loc': 'body.messages.0.ChatCompletionDeveloperMessageParam.role', "
+                "'msg': \"Input should be 'developer'\", 'input': 'user', 'ctx': {'expected': \"'developer'\"}}"),
+            std::string::npos)
+      << null_content;
+  EXPECT_TRUE(message(R"({"messages":[{"role":"user","content":5}]})").starts_with("22 validation errors:"));
+}
+
+TEST(Conversation, DeveloperTurnsBecomeOneSystemTurn) {
+  const auto converted = [](std::string_view text) {
+    json::array conversation = parse_json(text)->as_array();
+    developer_to_system(conversation);
+    return json::serialize(conversation);
+  };
+  EXPECT_EQ(converted(R"([{"role":"developer","content":"a","tools":null},{"role":"user","content":"b"}])"),
+            R"([{"role":"system","content":"a"},{"role":"user","content":"b"}])");
+  EXPECT_EQ(converted(R"([{"role":"system","content":"a"},{"role":"user","content":"b"},{"role":"developer","content":)"
+                      R"([{"type":"text","text":"c"},{"type":"text","text":"d"}],"tools":null}])"),
+            R"([{"role":"system","content":"a\n\nc\nd"},{"role":"user","content":"b"}])");
+  // Without a developer turn nothing moves.
+  const std::string plain = R"([{"role":"user","content":"b"},{"role":"system","content":"a"}])";
+  EXPECT_EQ(converted(plain), plain);
+}
+
+TEST(Unbuilt, KeepsTheClientsMistakes) {
+  const auto answer = [](std::string_view path, std::string_view body) {
+    return unbuilt_endpoint("POST", path, "application/json", body);
+  };
+  const ApiError missing = answer("/v1/messages", R"({"model":"m","messages":[]})");
+  EXPECT_EQ(missing.status, 400);
+  EXPECT_EQ(missing.param, "body.max_tokens");
+  EXPECT_EQ(missing.message,
+            "1 validation error:\n  {'type': 'missing', 'loc': 'body.max_tokens', 'msg': 'Field required', 'input': "
+            "'<dict of 2 items>'}");
+  EXPECT_EQ(answer("/v1/messages", R"({"model":"m","messages":[],"max_tokens":1})").status, 501);
+  EXPECT_EQ(answer("/v1/responses", "{").status, 400);
+  EXPECT_EQ(answer("/v1/responses", "[]").status, 400);
+  EXPECT_EQ(answer("/v1/responses/resp_x/cancel", "").message, "Response with id 'resp_x' not found.");
+  EXPECT_EQ(answer("/scale_elastic_ep", "").status, 501);
 }
 
 }  // namespace

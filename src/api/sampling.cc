@@ -76,7 +76,16 @@ MaybeError verify(const GenerateRequest& request, double temperature, double top
     if (stop.empty()) return bad_request("stop cannot contain an empty string.");
   }
   for (const std::string& word : request.bad_words) {
-    if (word.empty()) return bad_request("bad_words cannot contain an empty string.");
+    if (!word.empty()) continue;
+    std::string shown;
+    for (const std::string& each : request.bad_words) {
+      if (shown.size() > 1000) {
+        shown += ", ...";
+        break;
+      }
+      shown += (shown.empty() ? "" : ", ") + python_repr(each);
+    }
+    return bad_request(fmt::format("bad_words cannot contain an empty string. Got bad_words=[{}]", shown));
   }
   if (temperature == 0 && request.n > 1)
     return bad_request(fmt::format("n must be 1 when using greedy sampling, got {}.", request.n));

@@ -169,6 +169,9 @@ api::ApiResult<RenderedChat> PromptMaker::render(api::ChatInput& chat, const api
   const json::object& last = conversation->back().get_object();
   out.last_role = view(last.at("role"));
   out.last_content = last_text(last);
+  const std::string& source = used->source();
+  const bool knows_developer = source.find("\"developer\"") != source.npos || source.find("'developer'") != source.npos;
+  if (!knows_developer) api::developer_to_system(*conversation);
 
   // Weakest first: the server's defaults, the request's kwargs, the request's own fields.
   json::object variables = default_kwargs_;

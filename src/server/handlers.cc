@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "api/unbuilt.h"
 #include "base/version.h"
 #include "server/app.h"
 #include "server/response.h"
@@ -105,8 +106,8 @@ void ui_file(App&, serve::HttpRequest request, Writer writer) {
 }
 
 void not_built(App&, serve::HttpRequest request, Writer writer) {
-  writer->respond(not_implemented(
-      fmt::format("The endpoint {} {} is known but not built yet.", request.method, request.path.substr(0, 200))));
+  writer->respond(
+      to_response(api::unbuilt_endpoint(request.method, request.path, request.header("content-type"), request.body)));
 }
 
 }  // namespace vllm::server

@@ -47,11 +47,16 @@ TEST(Server, RefusesUnknownPathsAndMethodsAsFastApi) {
 
 TEST(Server, SaysWhichEndpointsAreNotBuilt) {
   TestServer s;
-  auto reply = s.ask(make_request("GET", "/v1/responses/resp_x"));
+  auto reply = s.ask(make_request("POST", "/v1/responses", "Content-Type: application/json\r\n", R"({"input":"x"})"));
   EXPECT_EQ(reply.status, 501);
-  EXPECT_EQ(reply.body, R"({"error":{"message":"The endpoint GET /v1/responses/resp_x is known but not built yet.",)"
+  EXPECT_EQ(reply.body, R"({"error":{"message":"The endpoint POST /v1/responses is known but not built yet.",)"
                         R"("type":"NotImplementedError","param":null,"code":501}})");
-  EXPECT_EQ(s.ask(make_request("POST", "/v1/messages", "", "{}")).status, 501);
+  // What vLLM refuses there stays the client's mistake.
+  EXPECT_EQ(s.ask(make_request("POST", "/v1/messages", "", "{}")).status, 400);
+  reply = s.ask(make_request("GET", "/v1/responses/resp_x"));
+  EXPECT_EQ(reply.status, 404);
+  EXPECT_EQ(reply.body, R"({"error":{"message":"Response with id 'resp_x' not found.",)"
+                        R"("type":"invalid_request_error","param":"response_id","code":404}})");
 }
 
 TEST(Server, RedirectsTheOtherSpellingOfAPath) {
