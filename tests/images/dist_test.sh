@@ -20,6 +20,7 @@ cp -r dist "$inside/dist"
 cp "$model" "$inside/model.gguf"
 # With /proc, where the loader learns what $ORIGIN is; the mount is gone with the process.
 in_root() {
+  # shellcheck disable=SC2016
   exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin VLLM_CPU_KVCACHE_SPACE=1 unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
 }
 
