@@ -5,8 +5,9 @@
 // the batch, the number of threads, and whether the weight is packed. For quantized weights the ISAs agree
 // to the bit too.
 // Quantized weights are multiplied as quantized: x is quantized once per call (and shared between the weights of one
-// call) to int8 blocks of 32 with a scale and a block sum. bfloat16 weights see x rounded to bfloat16, float16 and
-// float32 weights x as it is; products are summed in float32.
+// call) to int8 blocks of 32 with a scale and a block sum; with `two_term_x` to two such terms, the second one the
+// rounding error of the first. bfloat16 weights see x rounded to bfloat16, float16 and float32 weights x as it is;
+// products are summed in float32.
 // A NaN or infinity in row t of x makes row t of the result NaN or infinite, and touches no other row.
 #include <cstdint>
 #include <span>
@@ -33,6 +34,9 @@ struct LinearParams {
   LinearWeight weight;
   std::span<const float> bias;  // [n] or empty
   bool add_to_out = false;      // out += instead of out = (fused residual add)
+  // Quantized weights see x as s * (hi + lo / 254), hi and lo int8: about 16 bits instead of 8. The weight is still
+  // read and unpacked once, so one token costs little more; many tokens cost up to twice the time. Else without effect.
+  bool two_term_x = false;
   // Slots kept from day one, so that LoRA, experts and shards need no other op:
   const int32_t* lora_slot_of_token = nullptr;  // [num_tokens] or none
   const int32_t* expert_rows = nullptr;         // rows of x in expert order, or none
@@ -50,7 +54,8 @@ void linear_ref(const LinearParams& p);
 /// Best ISA found at start-up. `workspace` has linear_workspace_bytes(num_tokens, k) bytes. A weight that is not packed
 /// is packed piece by piece in every call, into a scratch of each thread: right, but several times slower.
 void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPool& pool);
-/// Several weights over the same x (QKV, gate and up): x is quantized once. All x must be equal.
+/// Several weights over the same x (QKV, gate and up): x is quantized once (once for each value of two_term_x that
+/// occurs). All x must be equal.
 void linear_cpu(std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool);
 
 /// Rearrange a weight for the CPU (one layout for all ISAs); the result owns its memory and `weight.data` may go.

@@ -40,6 +40,7 @@ struct Avx2 {
   static I set_bytes(int value) { return _mm256_set1_epi8(static_cast<char>(value)); }
   static I bit_and(I a, I b) { return _mm256_and_si256(a, b); }
   static I or_and(I a, I b, I mask) { return _mm256_or_si256(a, _mm256_and_si256(b, mask)); }
+  static I add_int(I a, I b) { return _mm256_add_epi32(a, b); }
   static I sub_int(I a, I b) { return _mm256_sub_epi32(a, b); }
   template <int kLeft>
   static I shift_int(I a) {
@@ -87,19 +88,35 @@ struct Avx2 {
     four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
     return _mm_cvtsi128_si32(four);
   }
-  static void quantize_block(const float* x, float reciprocal, QuantizedBlock& out) {
+  template <int kTerms>
+  static void quantize_block(const float* x, float reciprocal, QuantizedBlock<kTerms>& out) {
     const F factor = _mm256_set1_ps(reciprocal);
-    I q[4];
+    I sum[4], second[4];
     for (int i = 0; i < 4; ++i) {
-      q[i] = _mm256_cvtps_epi32(mul(load_float(x + 8 * i), factor));
-      if (reciprocal == 0.0f) q[i] = zero_int();  // infinity times zero is no number
+      const F values = load_float(x + 8 * i);
+      sum[i] = _mm256_cvtps_epi32(mul(values, factor));
+      if (reciprocal == 0.0f) sum[i] = zero_int();  // infinity times zero is no number
+      if constexpr (kTerms == 2) {
+        const F neg_error = fnma(values, factor, to_float(sum[i]));  // fused: exact but for one rounding
+        second[i] = _mm256_cvtps_epi32(mul(neg_error, _mm256_set1_ps(-kTermRatio)));
+        if (reciprocal == 0.0f) second[i] = zero_int();
+      }
     }
-    // The packs work in halves of a vector; the last permutation puts the dwords back in order.
-    const I bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
-    _mm256_storeu_si256(reinterpret_cast<I*>(out.q),
+    store_bytes(out.terms[0], sum);
+    if constexpr (kTerms == 2) {
+      store_bytes(out.terms[1], second);
+      for (int i = 0; i < 4; ++i) {
+        sum[i] = add_int(_mm256_mullo_epi32(sum[i], _mm256_set1_epi32(kTermRatio)), second[i]);
+      }
+    }
+    out.neg_sum_low = -sum_int(add_int(sum[0], sum[1]));
+    out.neg_sum = out.neg_sum_low - sum_int(add_int(sum[2], sum[3]));
+  }
+  // The packs work in halves of a vector; the last permutation puts the dwords back in order.
+  static void store_bytes(int8_t* p, const I (&a)[4]) {
+    const I bytes = _mm256_packs_epi16(_mm256_packs_epi32(a[0], a[1]), _mm256_packs_epi32(a[2], a[3]));
+    _mm256_storeu_si256(reinterpret_cast<I*>(p),
                         _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-    out.neg_sum_low = -sum_int(_mm256_add_epi32(q[0], q[1]));
-    out.neg_sum = out.neg_sum_low - sum_int(_mm256_add_epi32(q[2], q[3]));
   }
 };
 

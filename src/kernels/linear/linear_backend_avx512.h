@@ -40,6 +40,7 @@ struct Avx512 {
   static I set_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
   static I bit_and(I a, I b) { return _mm512_and_si512(a, b); }
   static I or_and(I a, I b, I mask) { return _mm512_ternarylogic_epi32(a, b, mask, 0xf8); }  // a | (b & mask)
+  static I add_int(I a, I b) { return _mm512_add_epi32(a, b); }
   static I sub_int(I a, I b) { return _mm512_sub_epi32(a, b); }
   template <int kLeft>
   static I shift_int(I a) {
@@ -66,15 +67,27 @@ struct Avx512 {
     return static_cast<uint32_t>(_mm512_reduce_max_epi32(
         _mm512_max_epi32(_mm512_and_si512(load(x), magnitude), _mm512_and_si512(load(x + 16), magnitude))));
   }
-  static void quantize_block(const float* x, float reciprocal, QuantizedBlock& out) {
+  template <int kTerms>
+  static void quantize_block(const float* x, float reciprocal, QuantizedBlock<kTerms>& out) {
     const F factor = _mm512_set1_ps(reciprocal);
-    I low = _mm512_cvtps_epi32(mul(load_float(x), factor)), high = _mm512_cvtps_epi32(mul(load_float(x + 16), factor));
-    if (reciprocal == 0.0f) low = high = zero_int();  // infinity times zero is no number
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.q), _mm512_cvtepi32_epi8(low));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.q + 16), _mm512_cvtepi32_epi8(high));
-    out.neg_sum_low = -_mm512_reduce_add_epi32(low);
-    out.neg_sum = out.neg_sum_low - _mm512_reduce_add_epi32(high);
+    VLLM_UNROLL for (int half = 0; half < 2; ++half) {
+      const F values = load_float(x + 16 * half);
+      I sum = _mm512_cvtps_epi32(mul(values, factor));
+      if (reciprocal == 0.0f) sum = zero_int();  // infinity times zero is no number
+      store_bytes(out.terms[0] + 16 * half, sum);
+      if constexpr (kTerms == 2) {
+        const F neg_error = fnma(values, factor, to_float(sum));  // fused: exact but for one rounding
+        I second = _mm512_cvtps_epi32(mul(neg_error, _mm512_set1_ps(-kTermRatio)));
+        if (reciprocal == 0.0f) second = zero_int();
+        store_bytes(out.terms[1] + 16 * half, second);
+        sum = add_int(_mm512_mullo_epi32(sum, _mm512_set1_epi32(kTermRatio)), second);
+      }
+      const int32_t negative = -_mm512_reduce_add_epi32(sum);
+      if (half == 0) out.neg_sum_low = negative;
+      out.neg_sum = half == 0 ? negative : out.neg_sum + negative;
+    }
   }
+  static void store_bytes(int8_t* p, I a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a)); }
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Speed of the linear op: GB/s of weights read at one token, GOPS (2 n k per token) at many.
-//   linear_bench --benchmark_filter='q4_1/.*'      names: type/kernels/num_tokens/threads
+//   linear_bench --benchmark_filter='q4_1/.*'      names: type/kernels/num_tokens/threads[/two_terms]
 // The weight has 64 MB or more, so that one token reads it from memory; `of_read` is the share of the bandwidth that
 // plain reads of the same memory reach with the same threads (`read`).
 #include <benchmark/benchmark.h>
@@ -55,7 +55,7 @@ double read_bandwidth(int threads) {
 }
 
 void run_linear(benchmark::State& state, DType dtype, const linear::Kernels* kernels, int64_t num_tokens, int threads,
-                bool in_cache) {
+                bool in_cache, bool two_term_x) {
   const double bytes_per_weight =
       static_cast<double>(linear::panel_bytes(dtype, kColumns)) / (kColumns * linear::kPanelRows);
   const int64_t n = in_cache ? 1024 : static_cast<int64_t>((64 << 20) / bytes_per_weight / kColumns) / 64 * 64;
@@ -63,6 +63,7 @@ void run_linear(benchmark::State& state, DType dtype, const linear::Kernels* ker
       {.num_tokens = num_tokens, .n = n, .blocks = kColumns / (is_quantized(dtype) ? info(dtype).block_size : 32)},
       dtype, 1);
   ThreadPool& pool = pool_of(threads);
+  arrays.params.two_term_x = two_term_x;
   PackedWeight packed = pack_linear_weight(arrays.params.weight, pool);
   arrays.params.weight = packed.weight;
   std::vector<std::byte> workspace(linear_workspace_bytes(num_tokens, kColumns));
@@ -84,10 +85,10 @@ void run_pack(benchmark::State& state, DType dtype) {
       benchmark::Counter(static_cast<double>(state.iterations()) * 1e-6 * 1024 * kColumns, benchmark::Counter::kIsRate);
 }
 
-void run_quantize(benchmark::State& state, const linear::Kernels* kernels) {
+void run_quantize(benchmark::State& state, const linear::Kernels* kernels, int num_terms) {
   std::vector<float> x(kColumns, 0.5f);
-  std::vector<linear::QuantizedBlock> out(kColumns / 32);
-  for (auto _ : state) kernels->quantize(x.data(), kColumns, out.data());
+  std::vector<linear::QuantizedBlock<2>> out(kColumns / 32);
+  for (auto _ : state) kernels->quantize(x.data(), kColumns, num_terms, out.data());
   state.counters["Melements/s"] =
       benchmark::Counter(static_cast<double>(state.iterations()) * 1e-6 * kColumns, benchmark::Counter::kIsRate);
 }
@@ -104,16 +105,22 @@ const bool kRegistered = [] {
     for (DType dtype : kLinearTypes) {
       for (int64_t num_tokens : {1, 4, 32, 512}) {
         for (int threads : {1, 2}) {
-          std::string name = std::string(info(dtype).name) + "/" + kernels->name + "/" + std::to_string(num_tokens) +
-                             "/" + std::to_string(threads);
-          auto* bench = benchmark::RegisterBenchmark(name.c_str(), run_linear, dtype, kernels, num_tokens, threads,
-                                                     num_tokens > 1);
-          if (threads > 1)
-            bench->UseRealTime();  // one thread: its CPU time, which other jobs of a shared machine disturb less
+          for (bool two_term_x : {false, true}) {
+            if (two_term_x && !is_quantized(dtype)) continue;
+            std::string name = std::string(info(dtype).name) + "/" + kernels->name + "/" + std::to_string(num_tokens) +
+                               "/" + std::to_string(threads) + (two_term_x ? "/two_terms" : "");
+            auto* bench = benchmark::RegisterBenchmark(name.c_str(), run_linear, dtype, kernels, num_tokens, threads,
+                                                       num_tokens > 1, two_term_x);
+            if (threads > 1)
+              bench->UseRealTime();  // one thread: its CPU time, which other jobs of a shared machine disturb less
+          }
         }
       }
     }
-    benchmark::RegisterBenchmark((std::string("quantize/") + kernels->name).c_str(), run_quantize, kernels);
+    for (int terms : {1, 2}) {
+      benchmark::RegisterBenchmark((std::string("quantize/") + kernels->name + "/" + std::to_string(terms)).c_str(),
+                                   run_quantize, kernels, terms);
+    }
   }
   for (DType dtype : kLinearTypes) {
     benchmark::RegisterBenchmark(("pack/" + std::string(info(dtype).name)).c_str(), run_pack, dtype);

@@ -16,6 +16,7 @@ struct LinearCase {
   int64_t num_tokens, n, blocks;
   int64_t plain_k_cut = 0;
   bool bias = false, add_to_out = false;
+  bool two_term_x = false;
   int64_t x_padding = 0, out_padding = 0;  // elements between rows: strides, and rows that no vector is aligned to
 };
 
@@ -30,6 +31,10 @@ inline constexpr LinearCase kLinearCases[] = {
     {.num_tokens = 31, .n = 48, .blocks = 3, .plain_k_cut = 2, .bias = true},
     {.num_tokens = 77, .n = 129, .blocks = 2, .plain_k_cut = 7, .x_padding = 9},
     {.num_tokens = 0, .n = 16, .blocks = 1},
+    {.num_tokens = 1, .n = 16, .blocks = 2, .two_term_x = true},
+    {.num_tokens = 3, .n = 65, .blocks = 5, .add_to_out = true, .two_term_x = true, .x_padding = 1, .out_padding = 7},
+    {.num_tokens = 31, .n = 48, .blocks = 3, .plain_k_cut = 2, .bias = true, .two_term_x = true},
+    {.num_tokens = 77, .n = 129, .blocks = 2, .plain_k_cut = 7, .two_term_x = true, .x_padding = 9},
 };
 
 }  // namespace vllm

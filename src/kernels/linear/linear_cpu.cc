@@ -15,9 +15,10 @@ constexpr int64_t kSliceTokens = 256;
 constexpr int64_t kTileTokens = 64;
 constexpr int64_t kInlineElements = 8192;  // x smaller than this is prepared without waking the threads
 
+int num_terms(const LinearParams& p) { return p.two_term_x ? 2 : 1; }
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
-int64_t quantized_stride(int64_t k) {
-  return round_up(k, kBlock) / kBlock * static_cast<int64_t>(sizeof(QuantizedBlock));
+int64_t quantized_stride(int64_t k, int terms) {
+  return round_up(k, kBlock) / kBlock * static_cast<int64_t>(quantized_block_bytes(terms));
 }
 int64_t bfloat16_stride(int64_t k) { return round_up((k + 1) * static_cast<int64_t>(sizeof(float)), 16); }
 
@@ -26,14 +27,15 @@ std::byte* align(std::byte* p) { return reinterpret_cast<std::byte*>((reinterpre
 // A slice of x in the forms that the weights of one call need.
 struct PreparedX {
   TensorView<const float, 2> x;
-  std::byte* quantized = nullptr;
+  std::byte* quantized[2] = {};  // in one term, in two
   std::byte* bfloat16 = nullptr;
 
-  void point(DType dtype, TileArgs& args) const {
+  void point(const LinearParams& p, TileArgs& args) const {
     const int64_t k = x.size(1);
-    if (is_quantized(dtype)) {
-      args.x = quantized, args.x_stride = quantized_stride(k);
-    } else if (dtype == DType::kBFloat16) {
+    if (is_quantized(p.weight.dtype)) {
+      args.x_terms = num_terms(p);
+      args.x = quantized[args.x_terms - 1], args.x_stride = quantized_stride(k, args.x_terms);
+    } else if (p.weight.dtype == DType::kBFloat16) {
       args.x = bfloat16, args.x_stride = bfloat16_stride(k);
     } else {
       args.x = x.data, args.x_stride = x.stride[0] * static_cast<int64_t>(sizeof(float));
@@ -45,18 +47,22 @@ PreparedX prepare(const Kernels& kernels, std::span<const LinearParams> ps, int6
                   std::byte* workspace, ThreadPool& pool) {
   PreparedX out{.x = ps[0].x.slice(first_token, last_token)};
   const int64_t num_tokens = out.x.size(0), k = out.x.size(1);
+  // The places are those of the worst case, whatever this call needs: see linear_workspace_bytes.
+  std::byte* const one_term = align(workspace);
+  std::byte* const two_terms = align(one_term + num_tokens * quantized_stride(k, 1));
   for (const LinearParams& p : ps) {
-    if (is_quantized(p.weight.dtype)) out.quantized = align(workspace);
-    if (p.weight.dtype == DType::kBFloat16)
-      out.bfloat16 = align(workspace) + round_up(num_tokens * quantized_stride(k), 64);
+    if (is_quantized(p.weight.dtype)) out.quantized[p.two_term_x] = p.two_term_x ? two_terms : one_term;
+    if (p.weight.dtype == DType::kBFloat16) out.bfloat16 = align(two_terms + num_tokens * quantized_stride(k, 2));
   }
   auto one_token = [&](int64_t t, int) {
-    if (out.quantized)
-      kernels.quantize(out.x.row(t), k, reinterpret_cast<QuantizedBlock*>(out.quantized + t * quantized_stride(k)));
+    for (int terms : {1, 2}) {
+      std::byte* to = out.quantized[terms - 1];
+      if (to) kernels.quantize(out.x.row(t), k, terms, to + t * quantized_stride(k, terms));
+    }
     if (out.bfloat16)
       kernels.round_to_bfloat16(out.x.row(t), k, reinterpret_cast<float*>(out.bfloat16 + t * bfloat16_stride(k)));
   };
-  if (!out.quantized && !out.bfloat16) return out;
+  if (!out.quantized[0] && !out.quantized[1] && !out.bfloat16) return out;
   if (num_tokens * k <= kInlineElements) {
     for (int64_t t = 0; t < num_tokens; ++t) one_token(t, 0);
   } else {
@@ -93,6 +99,7 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
       .rows = std::min(w.n - row, cut.panels_per_tile * kPanelRows),
       .k = w.k,
       .x = nullptr,
+      .x_terms = 1,
       .x_stride = 0,
       .num_tokens = std::min(cut.tokens_per_tile, num_tokens - token),
       .out = p.out.row(first_token + token) + row,
@@ -100,7 +107,7 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
       .bias = p.bias.empty() ? nullptr : p.bias.data() + row,
       .add_to_out = p.add_to_out,
   };
-  prepared.point(w.dtype, args);
+  prepared.point(p, args);
   args.x = static_cast<const std::byte*>(args.x) + token * args.x_stride;
   if (w.packed) return kernels.tile(args);
   thread_local std::vector<std::byte> scratch;
@@ -154,7 +161,9 @@ void run(const Kernels& kernels, std::span<const LinearParams> ps, std::span<std
 
 size_t linear_workspace_bytes(int64_t max_tokens, int64_t max_k) {
   const int64_t tokens = std::min(max_tokens, linear::kSliceTokens);
-  return static_cast<size_t>(128 + tokens * (linear::quantized_stride(max_k) + linear::bfloat16_stride(max_k)));
+  const int64_t token_bytes =
+      linear::quantized_stride(max_k, 1) + linear::quantized_stride(max_k, 2) + linear::bfloat16_stride(max_k);
+  return static_cast<size_t>(3 * 64 + tokens * token_bytes);
 }
 
 void linear_cpu(std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool) {

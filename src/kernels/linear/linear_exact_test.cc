@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/linear/linear_run.h"
@@ -41,6 +42,11 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 class LinearExact : public ::testing::TestWithParam<DType> {};
+class LinearExactTerms : public ::testing::TestWithParam<std::tuple<DType, bool>> {
+ protected:
+  DType dtype() const { return std::get<0>(GetParam()); }
+  bool two_terms() const { return std::get<1>(GetParam()); }
+};
 
 TEST_P(LinearExact, PackingAndThreadsChangeNoBit) {
   uint32_t seed = 100;
@@ -56,11 +62,17 @@ TEST_P(LinearExact, PackingAndThreadsChangeNoBit) {
   }
 }
 
-TEST_P(LinearExact, ARowIsTheSameAloneAndInAnyBatch) {
+TEST_P(LinearExactTerms, ARowIsTheSameAloneAndInAnyBatch) {
   for (int64_t n : {5, 80, 131}) {
-    const LinearCase c = {
-        .num_tokens = 45, .n = n, .blocks = 4, .plain_k_cut = 3, .bias = true, .add_to_out = true, .x_padding = 5};
-    LinearArrays all = make_linear(c, GetParam(), static_cast<uint32_t>(n));
+    const LinearCase c = {.num_tokens = 45,
+                          .n = n,
+                          .blocks = 4,
+                          .plain_k_cut = 3,
+                          .bias = true,
+                          .add_to_out = true,
+                          .two_term_x = two_terms(),
+                          .x_padding = 5};
+    LinearArrays all = make_linear(c, dtype(), static_cast<uint32_t>(n));
     for (const linear::Kernels* kernels : linear::available_kernels()) {
       std::vector<float> expected = result(*kernels, all, true, 2);
       for (int64_t batch : {1, 2, 3, 7, 19}) {
@@ -94,9 +106,9 @@ TEST_P(LinearExact, EveryIsaGivesTheSameBitsForQuantizedWeights) {
   }
 }
 
-TEST_P(LinearExact, NanAndInfinityStayInTheirRows) {
-  const LinearCase c = {.num_tokens = 21, .n = 40, .blocks = 3};
-  LinearArrays clean = make_linear(c, GetParam(), 7), dirty = clean;
+TEST_P(LinearExactTerms, NanAndInfinityStayInTheirRows) {
+  const LinearCase c = {.num_tokens = 21, .n = 40, .blocks = 3, .two_term_x = two_terms()};
+  LinearArrays clean = make_linear(c, dtype(), 7), dirty = clean;
   const int64_t k = clean.params.weight.k;
   const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity()};
@@ -116,9 +128,9 @@ TEST_P(LinearExact, NanAndInfinityStayInTheirRows) {
   }
 }
 
-TEST_P(LinearExact, ZeroAndTinyAndHugeActivations) {
-  const LinearCase c = {.num_tokens = 3, .n = 17, .blocks = 1};
-  LinearArrays a = make_linear(c, GetParam(), 9);
+TEST_P(LinearExactTerms, ZeroAndTinyAndHugeActivations) {
+  const LinearCase c = {.num_tokens = 3, .n = 17, .blocks = 1, .two_term_x = two_terms()};
+  LinearArrays a = make_linear(c, dtype(), 9);
   const size_t k = static_cast<size_t>(a.params.weight.k);
   for (size_t i = 0; i < k; ++i) a.x[i] = 0.0f, a.x[k + i] = 1e-39f, a.x[2 * k + i] = i % 2 ? 1e37f : -1e37f;
   for (const linear::Kernels* kernels : linear::available_kernels()) {
@@ -131,8 +143,41 @@ TEST_P(LinearExact, ZeroAndTinyAndHugeActivations) {
   }
 }
 
+// Both terms and the quants as large as they get: nothing saturates or overflows.
+TEST_P(LinearExactTerms, TheLargestIntegersAreSummedRight) {
+  if (!is_quantized(dtype())) return;
+  for (unsigned byte :
+       {0x80u, 0xfbu, 0xbfu, 0x7bu, 0x7fu}) {  // as float16 all finite but the last, which Q8_0 keeps out
+    LinearArrays a = make_linear({.num_tokens = 2, .n = 20, .blocks = 2, .two_term_x = two_terms()}, dtype(), byte);
+    if (byte == 0x7fu && dtype() != DType::kQ8_0) continue;
+    for (size_t i = 1; i < a.weight.size(); ++i) {
+      if (byte != 0x7fu || (i - 1) % 34 > 1) a.weight[i] = static_cast<std::byte>(byte);
+    }
+    const size_t k = static_cast<size_t>(a.params.weight.k);
+    for (size_t i = 0; i < a.x.size(); ++i) a.x[i] = (i < k ? 1.0f : -1.0f) * (i % 32 == 31 ? 127.0f : 126.499f);
+    std::vector<float> expected = result(linear::scalar_kernels(), a, true, 1);
+    for (const linear::Kernels* kernels : linear::available_kernels()) {
+      EXPECT_TRUE(same_bits(expected, result(*kernels, a, true, 1))) << kernels->name << " byte " << byte;
+    }
+    std::vector<float> sums(expected.size());
+    a.params.out = {sums.data(), {2, 20}};
+    linear_ref(a.params);
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const float step = two_terms() ? 1e-5f : 1e-2f;  // of 127
+      EXPECT_NEAR(expected[i], sums[i], step * std::fabs(sums[i])) << "byte " << byte << " at " << i;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, LinearExact, ::testing::ValuesIn(kLinearTypes),
                          [](const auto& param) { return std::string(vllm::info(param.param).name); });
+
+INSTANTIATE_TEST_SUITE_P(All, LinearExactTerms,
+                         ::testing::Combine(::testing::ValuesIn(kLinearTypes), ::testing::Bool()),
+                         [](const auto& param) {
+                           return std::string(vllm::info(std::get<0>(param.param)).name) +
+                                  (std::get<1>(param.param) ? "_two_terms" : "_one_term");
+                         });
 
 TEST(LinearGroup, SeveralWeightsShareOneX) {
   for (const linear::Kernels* kernels : linear::available_kernels()) {
@@ -140,10 +185,13 @@ TEST(LinearGroup, SeveralWeightsShareOneX) {
     std::vector<LinearParams> group;
     std::vector<std::vector<float>> expected;
     ThreadPool pool(2);
-    for (DType dtype : {DType::kQ8_0, DType::kQ4_K, DType::kBFloat16, DType::kFloat32, DType::kQ6_K}) {
+    for (DType dtype : {DType::kQ8_0, DType::kQ4_K, DType::kBFloat16, DType::kFloat32, DType::kQ6_K, DType::kQ4_1}) {
       const int64_t blocks = 512 / (is_quantized(dtype) ? info(dtype).block_size : 32);
-      arrays.push_back(make_linear(
-          {.num_tokens = 300, .n = 19 + 16 * static_cast<int64_t>(arrays.size()), .blocks = blocks}, dtype, 5));
+      arrays.push_back(make_linear({.num_tokens = 300,
+                                    .n = 19 + 16 * static_cast<int64_t>(arrays.size()),
+                                    .blocks = blocks,
+                                    .two_term_x = arrays.size() % 2 == 1},
+                                   dtype, 5));
       arrays.back().x = arrays.front().x;
       expected.push_back(result(*kernels, arrays.back(), true, 1));
     }

@@ -57,15 +57,25 @@ constexpr size_t panel_bytes(DType dtype, int64_t k) {
   return columns / static_cast<size_t>(kBlock * layout.blocks_per_unit()) * static_cast<size_t>(layout.unit_bytes());
 }
 
-/// 32 elements of x: x[i] is about scale * q[i], |q[i]| <= 127. A block with a NaN or infinity has scale NaN and zeros.
+inline constexpr int kTermRatio = 254;  // one step of the first term of x is as much as 254 of the second
+
+/// 32 elements of x: x[i] is about scale * v[i], where v[i] is terms[0][i] or, with two terms,
+/// kTermRatio * terms[0][i] + terms[1][i]; every term is in [-127, 127]. The second term is the rounding error of the
+/// first, at most half a step of it, so 127 of its own. A block with a NaN or infinity has scale NaN and zeros.
+/// Sums fit: |v| < 2^15, so 32 v are below 2^20, exact as a float, and below 2^28 with the 8 bits of a weight.
+template <int kTerms>
 struct QuantizedBlock {
   float scale;
-  int32_t neg_sum;      // -(q[0] + .. + q[31]): times an offset, what an accumulator of offset quants starts from
-  int32_t neg_sum_low;  // -(q[0] + .. + q[15])
-  float scaled_sum;     // scale * (q[0] + .. + q[31]): meets the mins
-  int8_t q[kBlock];
+  int32_t neg_sum;      // -(v[0] + .. + v[31]): times an offset, what an accumulator of offset quants starts from
+  int32_t neg_sum_low;  // -(v[0] + .. + v[15])
+  float scaled_sum;     // scale * (v[0] + .. + v[31]): meets the mins
+  int8_t terms[kTerms][kBlock];
 };
-static_assert(sizeof(QuantizedBlock) == 48);
+static_assert(sizeof(QuantizedBlock<1>) == 48 && sizeof(QuantizedBlock<2>) == 80);
+
+constexpr size_t quantized_block_bytes(int num_terms) {
+  return num_terms == 1 ? sizeof(QuantizedBlock<1>) : sizeof(QuantizedBlock<2>);
+}
 
 /// Some panels times some tokens.
 struct TileArgs {
@@ -73,7 +83,8 @@ struct TileArgs {
   DType dtype;
   int64_t rows;  // of the panels together; only the last panel may have fewer than 16
   int64_t k;
-  const void* x;     // quantized: QuantizedBlock[k / 32]; bfloat16: what round_to_bfloat16 made; else float
+  const void* x;     // quantized: QuantizedBlock<x_terms>[k / 32]; bfloat16: what round_to_bfloat16 made; else float
+  int x_terms;       // quantized: 1 or 2
   int64_t x_stride;  // bytes between tokens
   int64_t num_tokens;
   float* out;          // [num_tokens, rows]
@@ -87,8 +98,8 @@ struct TileArgs {
 struct Kernels {
   const char* name;
   void (*tile)(const TileArgs& args);
-  void (*quantize)(const float* x, int64_t k, QuantizedBlock* out);  // k: a multiple of 32
-  void (*round_to_bfloat16)(const float* x, int64_t k, float* out);  // room for k + 1 floats; only `tile` reads it
+  void (*quantize)(const float* x, int64_t k, int num_terms, void* out);  // k: a multiple of 32
+  void (*round_to_bfloat16)(const float* x, int64_t k, float* out);       // room for k + 1 floats; only `tile` reads it
 };
 const Kernels& scalar_kernels();
 const Kernels& avx2_kernels();

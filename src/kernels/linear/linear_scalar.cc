@@ -86,6 +86,9 @@ struct Scalar {
   static I or_and(I a, I b, I mask) {
     return each_int([&](int i) { return a.v[i] | (b.v[i] & mask.v[i]); });
   }
+  static I add_int(I a, I b) {
+    return each_int([&](int i) { return a.v[i] + b.v[i]; });
+  }
   static I sub_int(I a, I b) {
     return each_int([&](int i) { return a.v[i] - b.v[i]; });
   }
@@ -120,11 +123,19 @@ struct Scalar {
     }
     return largest;
   }
-  static void quantize_block(const float* x, float reciprocal, QuantizedBlock& out) {
+  template <int kTerms>
+  static void quantize_block(const float* x, float reciprocal, QuantizedBlock<kTerms>& out) {
     int32_t sums[2] = {0, 0};
     for (int i = 0; i < kBlock; ++i) {
-      out.q[i] = reciprocal == 0.0f ? int8_t{0} : static_cast<int8_t>(__builtin_nearbyintf(x[i] * reciprocal));
-      sums[i / 16] += out.q[i];
+      const float first = reciprocal == 0.0f ? 0.0f : __builtin_nearbyintf(x[i] * reciprocal);
+      out.terms[0][i] = static_cast<int8_t>(first);
+      int32_t value = out.terms[0][i];
+      if constexpr (kTerms == 2) {
+        const float neg_error = reciprocal == 0.0f ? 0.0f : __builtin_fmaf(-x[i], reciprocal, first);
+        out.terms[1][i] = static_cast<int8_t>(__builtin_nearbyintf(neg_error * -kTermRatio));
+        value = kTermRatio * value + out.terms[1][i];
+      }
+      sums[i / 16] += value;
     }
     out.neg_sum_low = -sums[0];
     out.neg_sum = -sums[0] - sums[1];

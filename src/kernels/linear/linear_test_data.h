@@ -83,7 +83,8 @@ inline LinearArrays make_linear(const LinearCase& c, DType dtype, uint32_t seed)
               .x = TensorView<float, 2>(a.x.data(), {c.num_tokens, k}),
               .weight = {.data = a.weight.data() + 1, .dtype = dtype, .n = c.n, .k = k},
               .bias = a.bias,
-              .add_to_out = c.add_to_out};
+              .add_to_out = c.add_to_out,
+              .two_term_x = c.two_term_x};
   a.params.out.stride[0] = c.n + c.out_padding;
   a.params.x.stride[0] = k + c.x_padding;
   return a;

@@ -48,19 +48,30 @@ inline void load_quants(const std::byte* w, typename B::I (&q)[8]) {
   }
 }
 
+// start + the sum over kCount vectors, from vector kFirst on, of bytes times the integers of x. The sums of the two
+// terms are apart until the end: two chains of half the length.
+template <class B, int kBits, int kFirst, int kCount, int kTerms>
+inline typename B::I dot_terms(typename B::I start, const typename B::I (&q)[8], const QuantizedBlock<kTerms>& x) {
+  const auto last = B::template dot<kBits, kCount>(start, q + kFirst, x.terms[kTerms - 1] + 4 * kFirst);
+  if constexpr (kTerms == 1) return last;
+  const auto first = B::template dot<kBits, kCount>(B::zero_int(), q + kFirst, x.terms[0] + 4 * kFirst);
+  static_assert(kTermRatio == (1 << 8) - (1 << 1));
+  return B::add_int(last, B::sub_int(B::template shift_int<8>(first), B::template shift_int<1>(first)));
+}
+
 // acc[t] += the sum over one block, for T tokens.
-template <class B, DType D, int T>
+template <class B, DType D, int T, int kTerms>
 inline void quantized_block(const typename B::I (&q)[8], const typename B::F (&scale)[2], const typename B::F (&min)[2],
                             const std::byte* x, int64_t x_stride, typename B::F (&acc)[T]) {
   constexpr QuantLayout kLayout = quant_layout(D);
   constexpr bool kOffset = kLayout.offset >= 0 && !(B::kSignedBytes && kLayout.bits == 8);
   VLLM_UNROLL for (int t = 0; t < T; ++t, x += x_stride) {
-    const auto* block = reinterpret_cast<const QuantizedBlock*>(x);
+    const auto* block = reinterpret_cast<const QuantizedBlock<kTerms>*>(x);
     const auto x_scale = B::bcast(&block->scale);
     if constexpr (kLayout.groups == 1) {
       auto start = B::zero_int();
       if constexpr (kOffset) start = B::template shift_int<kLayout.offset>(B::bcast(&block->neg_sum));
-      const auto sum = B::to_float(B::template dot<kLayout.bits, 8>(start, q, block->q));
+      const auto sum = B::to_float(dot_terms<B, kLayout.bits, 0, 8>(start, q, *block));
       acc[t] = B::fma(B::mul(sum, scale[0]), x_scale, acc[t]);
       if constexpr (kLayout.has_min) acc[t] = B::fnma(min[0], B::bcast(&block->scaled_sum), acc[t]);
     } else {
@@ -70,8 +81,8 @@ inline void quantized_block(const typename B::I (&q)[8], const typename B::F (&s
         start_low = B::template shift_int<kLayout.offset>(neg_low);
         start_high = B::template shift_int<kLayout.offset>(neg_high);
       }
-      auto sum = B::mul(B::to_float(B::template dot<kLayout.bits, 4>(start_low, q, block->q)), scale[0]);
-      sum = B::fma(B::to_float(B::template dot<kLayout.bits, 4>(start_high, q + 4, block->q + 16)), scale[1], sum);
+      auto sum = B::mul(B::to_float(dot_terms<B, kLayout.bits, 0, 4>(start_low, q, *block)), scale[0]);
+      sum = B::fma(B::to_float(dot_terms<B, kLayout.bits, 4, 4>(start_high, q, *block)), scale[1], sum);
       if constexpr (kLayout.has_min) {
         sum = B::fma(min[0], B::to_float(neg_low), sum);
         sum = B::fma(min[1], B::to_float(neg_high), sum);
@@ -82,7 +93,7 @@ inline void quantized_block(const typename B::I (&q)[8], const typename B::F (&s
 }
 
 // acc[t] = the sum over all k, for T tokens and kLanes rows of a panel, from row kLane on.
-template <class B, DType D, int T, int kLane>
+template <class B, DType D, int T, int kTerms, int kLane>
 inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride,
                           typename B::F (&acc)[T]) {
   constexpr QuantLayout kLayout = quant_layout(D);
@@ -94,7 +105,8 @@ inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int
       if constexpr (kLayout.has_min) dmin = B::load_half(w + 2 * (kPanelRows + kLane));
       w += kLayout.header_bytes();
     }
-    for (int b = 0; b < kLayout.blocks_per_unit(); ++b, w += kLayout.block_bytes(), x += sizeof(QuantizedBlock)) {
+    for (int b = 0; b < kLayout.blocks_per_unit();
+         ++b, w += kLayout.block_bytes(), x += sizeof(QuantizedBlock<kTerms>)) {
       typename B::I q[8];
       typename B::F scale[2]{}, min[2]{};
       load_quants<B, kLayout.bits>(w + 4 * kLane, q);
@@ -108,7 +120,7 @@ inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int
           if constexpr (kLayout.has_min) min[g] = B::load_half(mins + 2 * kLane);
         }
       }
-      quantized_block<B, D, T>(q, scale, min, x, x_stride, acc);
+      quantized_block<B, D, T, kTerms>(q, scale, min, x, x_stride, acc);
     }
   }
 }
@@ -120,9 +132,7 @@ inline void plain_sum(const std::byte* w, size_t panel_bytes, int64_t k, const s
   constexpr int kPerPanel = kPanelRows / B::kLanes, kVectors = kPanels * kPerPanel;
   constexpr int kTogether = D == DType::kBFloat16 ? 2 : 1, kElementBytes = D == DType::kFloat32 ? 4 : 2;
   constexpr bool kDot = D == DType::kBFloat16 && B::kDotBFloat16;
-  VLLM_UNROLL for (int t = 0; t < T; ++t) {
-    VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::zero();
-  }
+  VLLM_UNROLL for (int t = 0; t < T; ++t) { VLLM_UNROLL for (int v = 0; v < kVectors; ++v) acc[t][v] = B::zero(); }
   for (int64_t steps = (k + kTogether - 1) / kTogether; steps > 0; --steps) {
     [[maybe_unused]] typename B::F weight[kTogether][kVectors];
     [[maybe_unused]] typename B::I weight_pairs[kVectors];
@@ -168,7 +178,7 @@ inline void finish(const typename B::F& sum, int64_t rows, const float* bias, bo
 }
 
 // Tokens [0, T) of args, rows from `row` on.
-template <class B, DType D, int T, int kPanels>
+template <class B, DType D, int T, int kPanels, int kTerms>
 inline void tile(const TileArgs& args, const std::byte* panel, size_t panel_bytes, int64_t row, const std::byte* x,
                  float* out) {
   constexpr int kVectors = kPanels * kPanelRows / B::kLanes;
@@ -176,10 +186,10 @@ inline void tile(const TileArgs& args, const std::byte* panel, size_t panel_byte
   if constexpr (is_quantized(D)) {
     static_assert(kPanels == 1 && (kVectors == 1 || kVectors == 2));
     typename B::F half[T];
-    quantized_sum<B, D, T, 0>(panel, args.k, x, args.x_stride, half);
+    quantized_sum<B, D, T, kTerms, 0>(panel, args.k, x, args.x_stride, half);
     VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t][0] = half[t];
     if constexpr (kVectors == 2) {
-      quantized_sum<B, D, T, kPanelRows / 2>(panel, args.k, x, args.x_stride, half);
+      quantized_sum<B, D, T, kTerms, kPanelRows / 2>(panel, args.k, x, args.x_stride, half);
       VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t][1] = half[t];
     }
   } else {
@@ -197,35 +207,40 @@ inline void tile(const TileArgs& args, const std::byte* panel, size_t panel_byte
 }
 
 // All tokens of args in runs of T, the rest in runs of T / 2 and so on.
-template <class B, DType D, int T, int kPanels>
+template <class B, DType D, int T, int kPanels, int kTerms>
 inline void token_loop(const TileArgs& args, const std::byte* panel, size_t panel_bytes, int64_t row, int64_t token) {
   for (; args.num_tokens - token >= T; token += T) {
-    tile<B, D, T, kPanels>(args, panel, panel_bytes, row, static_cast<const std::byte*>(args.x) + token * args.x_stride,
-                           args.out + token * args.out_stride);
+    tile<B, D, T, kPanels, kTerms>(args, panel, panel_bytes, row,
+                                   static_cast<const std::byte*>(args.x) + token * args.x_stride,
+                                   args.out + token * args.out_stride);
   }
   if constexpr (T > 1) {
-    if (token < args.num_tokens) token_loop<B, D, T / 2, kPanels>(args, panel, panel_bytes, row, token);
+    if (token < args.num_tokens) token_loop<B, D, T / 2, kPanels, kTerms>(args, panel, panel_bytes, row, token);
   }
 }
 
-template <class B, DType D>
+template <class B, DType D, int kTerms = 1>
 void tile_of_type(const TileArgs& args) {
+  if constexpr (is_quantized(D) && kTerms == 1) {
+    if (args.x_terms == 2) return tile_of_type<B, D, 2>(args);
+  }
   const size_t bytes = panel_bytes(D, args.k);
   const std::byte* panel = args.weight;
   int64_t row = 0;
   if constexpr (!is_quantized(D)) {  // several panels at once: independent sums hide the latency of fma
     if (args.num_tokens == 1) {
       for (; args.rows - row > 3 * kPanelRows; row += 4 * kPanelRows, panel += 4 * bytes) {
-        token_loop<B, D, 1, 4>(args, panel, bytes, row, 0);
+        token_loop<B, D, 1, 4, 1>(args, panel, bytes, row, 0);
       }
     } else if constexpr (B::kLanes == kPanelRows) {
       for (; args.rows - row > kPanelRows; row += 2 * kPanelRows, panel += 2 * bytes) {
-        token_loop<B, D, B::kPlainTokens, 2>(args, panel, bytes, row, 0);
+        token_loop<B, D, B::kPlainTokens, 2, 1>(args, panel, bytes, row, 0);
       }
     }
   }
   constexpr int kTokens = is_quantized(D) ? B::kTokens : B::kPlainTokens;
-  for (; row < args.rows; row += kPanelRows, panel += bytes) token_loop<B, D, kTokens, 1>(args, panel, bytes, row, 0);
+  for (; row < args.rows; row += kPanelRows, panel += bytes)
+    token_loop<B, D, kTokens, 1, kTerms>(args, panel, bytes, row, 0);
 }
 
 template <class B>
@@ -262,14 +277,20 @@ inline BlockScale block_scale(uint32_t bits) {
   return {absmax / 127.0f, 127.0f / absmax};
 }
 
-template <class B>
-void quantize(const float* x, int64_t k, QuantizedBlock* out) {
+template <class B, int kTerms>
+inline void quantize_row(const float* x, int64_t k, QuantizedBlock<kTerms>* out) {
   for (int64_t start = 0; start < k; start += kBlock, x += kBlock, ++out) {
     const BlockScale scale = block_scale<B>(B::largest_bits(x));
-    B::quantize_block(x, scale.reciprocal, *out);  // q, and sums of q in neg_sum and neg_sum_low
-    out->scale = scale.scale;
-    out->scaled_sum = scale.scale * static_cast<float>(-out->neg_sum);
+    B::quantize_block(x, scale.reciprocal, *out);  // terms, and sums of v in neg_sum and neg_sum_low
+    out->scale = kTerms == 2 ? scale.scale / kTermRatio : scale.scale;
+    out->scaled_sum = out->scale * static_cast<float>(-out->neg_sum);
   }
+}
+
+template <class B>
+void quantize(const float* x, int64_t k, int num_terms, void* out) {
+  if (num_terms == 2) return quantize_row<B>(x, k, static_cast<QuantizedBlock<2>*>(out));
+  quantize_row<B>(x, k, static_cast<QuantizedBlock<1>*>(out));
 }
 
 // To nearest even; a NaN stays one. Integer steps that any compiler turns into the vectors of the file's ISA.
