@@ -3,7 +3,8 @@
 namespace vllm {
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 }
-#define CHECK(condition)                                                          \
-  do {                                                                            \
-    if (!(condition)) [[unlikely]] ::vllm::check_failed(#condition, __FILE__, __LINE__); \
+#define CHECK(condition)                                    \
+  do {                                                      \
+    if (!(condition)) [[unlikely]]                          \
+      ::vllm::check_failed(#condition, __FILE__, __LINE__); \
   } while (0)

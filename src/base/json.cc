@@ -1,7 +1,7 @@
 #include "base/json.h"
 
-#include <boost/json/src.hpp>  // the library's only translation unit
 #include <algorithm>
+#include <boost/json/src.hpp>  // the library's only translation unit
 #include <cmath>
 
 namespace vllm {

@@ -14,14 +14,15 @@ namespace vllm {
 namespace json = boost::json;
 
 struct JsonLimits {
-  int max_depth = 128;  // nesting; deeper input is refused, so no later walk can overflow the stack
+  int max_depth = 128;     // nesting; deeper input is refused, so no later walk can overflow the stack
   bool allow_nan = false;  // accept NaN and Infinity, as Python's json does (config files)
 };
 
 /// Parse UTF-8 JSON. kInvalidArgument names the line, column and reason.
 Result<json::value> parse_json(std::string_view text, const JsonLimits& limits = {});
 
-/// Typed look-ups for config files: nullopt if absent or null, or of another type (an integral double counts as an integer).
+/// Typed look-ups for config files: nullopt if absent or null, or of another type (an integral double counts as an
+/// integer).
 std::optional<int64_t> get_int(const json::object& object, std::string_view key);
 std::optional<double> get_double(const json::object& object, std::string_view key);
 std::optional<bool> get_bool(const json::object& object, std::string_view key);

@@ -74,12 +74,14 @@ std::string pattern_text(const std::string& text) {
 std::unique_ptr<spdlog::pattern_formatter> make_formatter(const LogOptions& options) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<LevelFlag>('*').add_flag<JsonTextFlag>('&');
-  formatter->set_pattern(options.json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%*","file":"%s:%#","message":"%&"})"
-                                      : pattern_text(options.prefix) + "%^%* %m-%d %H:%M:%S [%s:%#]%$ %v");
+  formatter->set_pattern(options.json
+                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%*","file":"%s:%#","message":"%&"})"
+                             : pattern_text(options.prefix) + "%^%* %m-%d %H:%M:%S [%s:%#]%$ %v");
   return formatter;
 }
 
-std::shared_ptr<spdlog::logger> make_logger(std::vector<spdlog::sink_ptr> sinks, std::unique_ptr<spdlog::formatter> formatter) {
+std::shared_ptr<spdlog::logger> make_logger(std::vector<spdlog::sink_ptr> sinks,
+                                            std::unique_ptr<spdlog::formatter> formatter) {
   auto logger = std::make_shared<spdlog::logger>("vllm", sinks.begin(), sinks.end());
   logger->set_formatter(std::move(formatter));
   logger->set_level(spdlog::level::debug);
@@ -87,7 +89,8 @@ std::shared_ptr<spdlog::logger> make_logger(std::vector<spdlog::sink_ptr> sinks,
   return logger;
 }
 
-// Open the sinks that s.options asks for; returns why the log file cannot be written, or nothing. Call with s.mutex held.
+// Open the sinks that s.options asks for; returns why the log file cannot be written, or nothing. Call with s.mutex
+// held.
 std::string open_sinks(LogState& s) {
   std::string failure;
   std::vector<spdlog::sink_ptr> sinks{std::make_shared<spdlog::sinks::stderr_color_sink_mt>()};
@@ -99,7 +102,8 @@ std::string open_sinks(LogState& s) {
       std::error_code ignored;
       if (!parent.empty()) std::filesystem::create_directories(parent, ignored);
       sinks.push_back(std::make_shared<spdlog::sinks::basic_file_sink_mt>(path));
-      s.raw_file = make_logger({std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)}, std::make_unique<spdlog::pattern_formatter>("%v"));
+      s.raw_file = make_logger({std::make_shared<spdlog::sinks::basic_file_sink_mt>(path)},
+                               std::make_unique<spdlog::pattern_formatter>("%v"));
       s.opened_file = file_id(path);
     } catch (const spdlog::spdlog_ex& e) {
       failure = e.what();
@@ -136,7 +140,8 @@ void init_log(const LogOptions& options) {
     s.options = options;
     failure = open_sinks(s);
   }
-  if (!failure.empty()) LOG_WARNING("--log-file {} is not writable, logging to stderr only: {}", options.log_file, failure);
+  if (!failure.empty())
+    LOG_WARNING("--log-file {} is not writable, logging to stderr only: {}", options.log_file, failure);
 }
 
 void reopen_log_file() {
@@ -149,7 +154,8 @@ void reopen_log_file() {
     path = s.options.log_file;
     failure = open_sinks(s);
   }
-  if (!failure.empty() && was_open) LOG_WARNING("--log-file {} is not writable any more, logging to stderr only: {}", path, failure);
+  if (!failure.empty() && was_open)
+    LOG_WARNING("--log-file {} is not writable any more, logging to stderr only: {}", path, failure);
 }
 
 void reopen_log_file_if_moved() {
@@ -169,7 +175,8 @@ bool log_enabled(LogLevel level) {
 
 void log_line(LogLevel level, const char* file, int line, std::string_view text) {
   const char* slash = __builtin_strrchr(file, '/');
-  current()->log(spdlog::source_loc{slash ? slash + 1 : file, line, ""}, to_spdlog(level), fmt::string_view(text.data(), text.size()));
+  current()->log(spdlog::source_loc{slash ? slash + 1 : file, line, ""}, to_spdlog(level),
+                 fmt::string_view(text.data(), text.size()));
 }
 
 void log_raw(std::string_view text) {

@@ -14,9 +14,9 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 struct LogOptions {
   LogLevel level = LogLevel::kInfo;
-  bool json = false;      // --log-format json: one object a line
-  std::string log_file;   // --log-file: log there too; folders are made
-  std::string prefix;     // VLLM_LOGGING_PREFIX
+  bool json = false;     // --log-format json: one object a line
+  std::string log_file;  // --log-file: log there too; folders are made
+  std::string prefix;    // VLLM_LOGGING_PREFIX
 };
 
 /// Set the sinks and the level; called once by main(). An unwritable log file is a warning, not an error.
@@ -27,13 +27,14 @@ void reopen_log_file();
 void reopen_log_file_if_moved();
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level, const char* file, int line, std::string_view text);
-/// Write a line as it is, without level and time (access lines), also to the log file; an object like any other in a JSON log.
+/// Write a line as it is, without level and time (access lines), also to the log file; an object like any other in a
+/// JSON log.
 void log_raw(std::string_view text);
 
 }  // namespace vllm
 
-#define VLLM_LOG(level, ...)                                                                      \
-  do {                                                                                            \
+#define VLLM_LOG(level, ...)                                                                               \
+  do {                                                                                                     \
     if (::vllm::log_enabled(level)) ::vllm::log_line(level, __FILE__, __LINE__, fmt::format(__VA_ARGS__)); \
   } while (0)
 #define LOG_DEBUG(...) VLLM_LOG(::vllm::LogLevel::kDebug, __VA_ARGS__)

@@ -21,7 +21,8 @@ struct Fd {
 Result<size_t> regular_size(const Fd& file, const std::filesystem::path& path) {
   if (file.fd < 0) return error(ErrorCode::kNotFound, "cannot open {}: {}", path.string(), std::strerror(errno));
   struct stat st{};
-  if (::fstat(file.fd, &st) != 0) return error(ErrorCode::kNotFound, "cannot stat {}: {}", path.string(), std::strerror(errno));
+  if (::fstat(file.fd, &st) != 0)
+    return error(ErrorCode::kNotFound, "cannot stat {}: {}", path.string(), std::strerror(errno));
   if (!S_ISREG(st.st_mode)) return invalid_argument("{} is not a regular file", path.string());
   return static_cast<size_t>(st.st_size);
 }
@@ -55,7 +56,8 @@ MappedFile::~MappedFile() {
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes) {
   Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   ASSIGN_OR_RETURN(size_t size, regular_size(file, path));
-  if (size > max_bytes) return invalid_argument("{} has {} bytes, more than the {} expected at most", path.string(), size, max_bytes);
+  if (size > max_bytes)
+    return invalid_argument("{} has {} bytes, more than the {} expected at most", path.string(), size, max_bytes);
   std::string text(size, '\0');
   size_t done = 0;
   while (done < size) {

@@ -10,7 +10,8 @@ namespace vllm {
 
 class MappedFile {
  public:
-  /// Map the whole file. kNotFound if it can't be opened, kInvalidArgument if it is no regular file. An empty file maps to no bytes.
+  /// Map the whole file. kNotFound if it can't be opened, kInvalidArgument if it is no regular file. An empty file maps
+  /// to no bytes.
   static Result<MappedFile> open(const std::filesystem::path& path);
   MappedFile() = default;
   MappedFile(MappedFile&& other) noexcept;

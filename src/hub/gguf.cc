@@ -73,60 +73,36 @@ Result<GgufValue> read_string_array(ByteReader& in, uint64_t count, std::string_
 
 Result<GgufValue> read_array_of(ByteReader& in, uint32_t type, uint64_t count, std::string_view key) {
   switch (type) {
-    case kU8:
-      return read_array<uint8_t, int64_t>(in, count, key);
-    case kI8:
-      return read_array<int8_t, int64_t>(in, count, key);
-    case kU16:
-      return read_array<uint16_t, int64_t>(in, count, key);
-    case kI16:
-      return read_array<int16_t, int64_t>(in, count, key);
-    case kU32:
-      return read_array<uint32_t, int64_t>(in, count, key);
-    case kI32:
-      return read_array<int32_t, int64_t>(in, count, key);
-    case kF32:
-      return read_array<float, double>(in, count, key);
-    case kBool:
-      return read_array<uint8_t, int64_t>(in, count, key);
-    case kString:
-      return read_string_array(in, count, key);
-    case kU64:
-      return read_array<uint64_t, int64_t>(in, count, key);
-    case kI64:
-      return read_array<int64_t, int64_t>(in, count, key);
-    case kF64:
-      return read_array<double, double>(in, count, key);
-    case kArray:
-      return invalid_argument("key \"{}\" is an array of arrays, which is not supported", key);
-    default:
-      return invalid_argument("array \"{}\" has the unknown element type {}", key, type);
+    case kU8: return read_array<uint8_t, int64_t>(in, count, key);
+    case kI8: return read_array<int8_t, int64_t>(in, count, key);
+    case kU16: return read_array<uint16_t, int64_t>(in, count, key);
+    case kI16: return read_array<int16_t, int64_t>(in, count, key);
+    case kU32: return read_array<uint32_t, int64_t>(in, count, key);
+    case kI32: return read_array<int32_t, int64_t>(in, count, key);
+    case kF32: return read_array<float, double>(in, count, key);
+    case kBool: return read_array<uint8_t, int64_t>(in, count, key);
+    case kString: return read_string_array(in, count, key);
+    case kU64: return read_array<uint64_t, int64_t>(in, count, key);
+    case kI64: return read_array<int64_t, int64_t>(in, count, key);
+    case kF64: return read_array<double, double>(in, count, key);
+    case kArray: return invalid_argument("key \"{}\" is an array of arrays, which is not supported", key);
+    default: return invalid_argument("array \"{}\" has the unknown element type {}", key, type);
   }
 }
 
 Result<GgufValue> read_value(ByteReader& in, std::string_view key, uint64_t& array_elements_left) {
   ASSIGN_OR_RETURN(uint32_t type, in.number<uint32_t>(key));
   switch (type) {
-    case kU8:
-      return read_scalar<uint8_t>(in, key);
-    case kI8:
-      return read_scalar<int8_t>(in, key);
-    case kU16:
-      return read_scalar<uint16_t>(in, key);
-    case kI16:
-      return read_scalar<int16_t>(in, key);
-    case kU32:
-      return read_scalar<uint32_t>(in, key);
-    case kI32:
-      return read_scalar<int32_t>(in, key);
-    case kF32:
-      return read_scalar<float>(in, key);
-    case kU64:
-      return read_scalar<uint64_t>(in, key);
-    case kI64:
-      return read_scalar<int64_t>(in, key);
-    case kF64:
-      return read_scalar<double>(in, key);
+    case kU8: return read_scalar<uint8_t>(in, key);
+    case kI8: return read_scalar<int8_t>(in, key);
+    case kU16: return read_scalar<uint16_t>(in, key);
+    case kI16: return read_scalar<int16_t>(in, key);
+    case kU32: return read_scalar<uint32_t>(in, key);
+    case kI32: return read_scalar<int32_t>(in, key);
+    case kF32: return read_scalar<float>(in, key);
+    case kU64: return read_scalar<uint64_t>(in, key);
+    case kI64: return read_scalar<int64_t>(in, key);
+    case kF64: return read_scalar<double>(in, key);
     case kBool: {
       ASSIGN_OR_RETURN(uint8_t value, in.number<uint8_t>(key));
       return GgufValue(value != 0);
@@ -145,8 +121,7 @@ Result<GgufValue> read_value(ByteReader& in, std::string_view key, uint64_t& arr
       array_elements_left -= count;
       return read_array_of(in, element_type, count, key);
     }
-    default:
-      return invalid_argument("key \"{}\" has the unknown value type {}", key, type);
+    default: return invalid_argument("key \"{}\" has the unknown value type {}", key, type);
   }
 }
 

@@ -21,7 +21,9 @@ class Buffer {
   }
   std::byte* data() const { return data_.get(); }
   template <typename T>
-  T* as() const { return reinterpret_cast<T*>(data_.get()); }
+  T* as() const {
+    return reinterpret_cast<T*>(data_.get());
+  }
   size_t size() const { return size_; }
 
  private:

@@ -48,7 +48,8 @@ std::string cgroup_path(const std::string& controller) {
     size_t a = line.find(':'), b = line.find(':', a + 1);
     if (a == std::string::npos || b == std::string::npos) continue;
     std::string names = "," + line.substr(a + 1, b - a - 1) + ",";
-    if (controller.empty() ? names == ",," : names.find("," + controller + ",") != std::string::npos) return line.substr(b + 1);
+    if (controller.empty() ? names == ",," : names.find("," + controller + ",") != std::string::npos)
+      return line.substr(b + 1);
   }
   return "/";
 }
@@ -87,7 +88,8 @@ size_t cgroup_memory_left() {
     unsigned long long l = std::strtoull(limit.c_str(), nullptr, 10), u = std::strtoull(usage.c_str(), nullptr, 10);
     if (l < (1ULL << 60)) left = std::min<size_t>(left, l > u ? l - u : 0);
   };
-  walk_up("/sys/fs/cgroup", cgroup_path(""), [&](const std::string& dir) { take(dir + "/memory.max", dir + "/memory.current"); });
+  walk_up("/sys/fs/cgroup", cgroup_path(""),
+          [&](const std::string& dir) { take(dir + "/memory.max", dir + "/memory.current"); });
   walk_up("/sys/fs/cgroup/memory", cgroup_path("memory"),
           [&](const std::string& dir) { take(dir + "/memory.limit_in_bytes", dir + "/memory.usage_in_bytes"); });
   return left;

@@ -21,12 +21,21 @@ struct TensorView {
 
   TensorView() = default;
   /// A contiguous view.
-  TensorView(T* data, std::array<int64_t, Rank> shape) requires(!std::is_void_v<T>) : data(data), shape(shape) { set_contiguous(); }
-  TensorView(T* data, std::array<int64_t, Rank> shape, DType dtype) requires std::is_void_v<T> : data(data), shape(shape), dtype(dtype) { set_contiguous(); }
+  TensorView(T* data, std::array<int64_t, Rank> shape)
+    requires(!std::is_void_v<T>)
+      : data(data), shape(shape) {
+    set_contiguous();
+  }
+  TensorView(T* data, std::array<int64_t, Rank> shape, DType dtype)
+    requires std::is_void_v<T>
+      : data(data), shape(shape), dtype(dtype) {
+    set_contiguous();
+  }
   /// From mutable to const, and from typed to void.
   template <typename U>
     requires(std::is_convertible_v<U*, T*> && (std::is_same_v<const U, const T> || std::is_void_v<T>))
-  TensorView(const TensorView<U, Rank>& other) : data(other.data), shape(other.shape), stride(other.stride), dtype(other.dtype) {}
+  TensorView(const TensorView<U, Rank>& other)
+      : data(other.data), shape(other.shape), stride(other.stride), dtype(other.dtype) {}
 
   int64_t size(int dim) const { return shape[static_cast<size_t>(dim)]; }
   bool empty() const { return data == nullptr; }
@@ -44,7 +53,9 @@ struct TensorView {
     }
   }
   template <typename... Index>
-  std::add_lvalue_reference_t<T> operator()(Index... index) const requires(!std::is_void_v<T> && sizeof...(Index) == Rank) {
+  std::add_lvalue_reference_t<T> operator()(Index... index) const
+    requires(!std::is_void_v<T> && sizeof...(Index) == Rank)
+  {
     int64_t offset = 0;
     size_t dim = 0;
     ((offset += static_cast<int64_t>(index) * stride[dim++]), ...);

@@ -62,7 +62,8 @@ void ThreadPool::worker(int thread) {
     wait_change(generation_, seen, spin_);
     seen = generation_.load(std::memory_order_acquire);
     uint32_t gate = gate_.load(std::memory_order_relaxed);
-    while ((gate & kOpen) != 0 && !gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
+    while ((gate & kOpen) != 0 &&
+           !gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire, std::memory_order_relaxed)) {
     }
     if ((gate & kOpen) == 0) continue;  // too late: the others have done it
     work(thread);

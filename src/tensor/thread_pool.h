@@ -18,8 +18,9 @@ class ThreadPool {
 
   int num_threads() const { return static_cast<int>(threads_.size()) + 1; }
 
-  /// Run fn(tile, thread) for every tile in [0, num_tiles), tiles handed out by an atomic ticket; returns when all are done.
-  /// Which thread gets which tile must not change any result. Not re-entrant; one caller at a time. fn must not throw.
+  /// Run fn(tile, thread) for every tile in [0, num_tiles), tiles handed out by an atomic ticket; returns when all are
+  /// done. Which thread gets which tile must not change any result. Not re-entrant; one caller at a time. fn must not
+  /// throw.
   template <typename Fn>
   void parallel_for(int64_t num_tiles, Fn&& fn) {
     if (num_tiles <= 0) return;
@@ -27,7 +28,9 @@ class ThreadPool {
       for (int64_t i = 0; i < num_tiles; ++i) fn(i, 0);
       return;
     }
-    auto call = [](void* context, int64_t tile, int thread) { (*static_cast<std::remove_reference_t<Fn>*>(context))(tile, thread); };
+    auto call = [](void* context, int64_t tile, int thread) {
+      (*static_cast<std::remove_reference_t<Fn>*>(context))(tile, thread);
+    };
     run({call, const_cast<void*>(static_cast<const void*>(&fn)), num_tiles});
   }
 
@@ -41,10 +44,10 @@ class ThreadPool {
   void work(int thread);
   void worker(int thread);
 
-  // A worker joins a job by counting itself into an open gate. The caller shuts the gate when no tile is left and waits for
-  // those that joined, so a worker that the kernel has not scheduled yet (a busy machine) delays nobody.
+  // A worker joins a job by counting itself into an open gate. The caller shuts the gate when no tile is left and waits
+  // for those that joined, so a worker that the kernel has not scheduled yet (a busy machine) delays nobody.
   static constexpr uint32_t kOpen = 1u << 31;
-  Job job_;                              // written by the caller while the gate is shut and nobody is inside
+  Job job_;  // written by the caller while the gate is shut and nobody is inside
   std::atomic<int64_t> next_tile_{0};
   std::atomic<uint32_t> generation_{0};  // raised once per job, and once more to stop: what idle workers wait on
   std::atomic<uint32_t> gate_{0};        // kOpen | number of workers that joined

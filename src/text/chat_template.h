@@ -11,10 +11,10 @@
 namespace vllm::text {
 
 struct TemplateLimits {
-  int64_t max_steps = 20'000'000;         // evaluated nodes
+  int64_t max_steps = 20'000'000;  // evaluated nodes
   size_t max_output_bytes = size_t{64} << 20;
   size_t max_memory_bytes = size_t{256} << 20;  // live strings and lists of one rendering, its input not counted
-  int max_depth = 200;                    // nesting of expressions and blocks; 8 times as many nodes deep while running
+  int max_depth = 200;  // nesting of expressions and blocks; 8 times as many nodes deep while running
 };
 
 class ChatTemplate {
@@ -37,8 +37,8 @@ class ChatTemplate {
   std::shared_ptr<const Impl> impl_;
 };
 
-/// Built-in template for a checkpoint that has none: by architecture ("LlamaForCausalLM"), model type and special tokens
-/// present in its vocabulary; empty if no chat format is known (a base model).
+/// Built-in template for a checkpoint that has none: by architecture ("LlamaForCausalLM"), model type and special
+/// tokens present in its vocabulary; empty if no chat format is known (a base model).
 std::string_view builtin_chat_template(std::string_view model_type, std::string_view name_hint);
 
 }  // namespace vllm::text

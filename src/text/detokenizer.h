@@ -1,5 +1,6 @@
 #pragma once
-// Incremental detokenizer of one stream: what it emits is always whole characters, and the pieces joined equal decode().
+// Incremental detokenizer of one stream: what it emits is always whole characters, and the pieces joined equal
+// decode().
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,8 +17,10 @@ struct DetokenizerOptions {
 
 class Detokenizer {
  public:
-  /// `prompt_tail`: the last prompt tokens, so that a stream starts as a continuation (a leading blank is kept). May be empty.
-  Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, DetokenizerOptions options, const std::vector<TokenId>& prompt_tail = {});
+  /// `prompt_tail`: the last prompt tokens, so that a stream starts as a continuation (a leading blank is kept). May be
+  /// empty.
+  Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, DetokenizerOptions options,
+              const std::vector<TokenId>& prompt_tail = {});
   /// Take the next token; returns the text that is now certain (often empty in the middle of a character).
   std::string add(TokenId token);
   /// The stream has ended: what is held back comes out, ill-formed bytes as U+FFFD.
@@ -26,8 +29,8 @@ class Detokenizer {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   DetokenizerOptions options_;
-  std::string pending_;        // bytes of an unfinished character
-  bool at_start_ = true;       // nothing emitted and no prompt before: a SentencePiece blank is stripped here
+  std::string pending_;   // bytes of an unfinished character
+  bool at_start_ = true;  // nothing emitted and no prompt before: a SentencePiece blank is stripped here
 };
 
 }  // namespace vllm::text

@@ -25,13 +25,15 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Token ids of UTF-8 text; added tokens in the text are recognised, as Hugging Face does. Ill-formed UTF-8 is read as
-  /// U+FFFD per maximal bad part. Linear time for the known split rules. Fails only where PCRE2's limits are hit.
+  /// Token ids of UTF-8 text; added tokens in the text are recognised, as Hugging Face does. Ill-formed UTF-8 is read
+  /// as U+FFFD per maximal bad part. Linear time for the known split rules. Fails only where PCRE2's limits are hit.
   virtual Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
-  /// The raw bytes a token stands for (may be a part of a character); for special tokens their text. Empty for an unknown id.
+  /// The raw bytes a token stands for (may be a part of a character); for special tokens their text. Empty for an
+  /// unknown id.
   virtual std::string_view token_bytes(TokenId id) const = 0;
-  /// The token as the vocabulary spells it ("Ġthe", "▁the", "<0x0A>"); nullopt for an unknown id. This is `token_strs` of /tokenize.
+  /// The token as the vocabulary spells it ("Ġthe", "▁the", "<0x0A>"); nullopt for an unknown id. This is `token_strs`
+  /// of /tokenize.
   virtual std::optional<std::string_view> id_to_token(TokenId id) const = 0;
   virtual std::optional<TokenId> token_to_id(std::string_view token) const = 0;
   virtual bool is_special(TokenId id) const = 0;
@@ -45,16 +47,18 @@ class Tokenizer {
   /// One line for the log: "BPE, byte level, split rule qwen2, 151936 tokens".
   virtual std::string description() const = 0;
 
-  /// Whole-text decode, equal to Hugging Face's `decode(ids, skip_special_tokens)` with clean_up_tokenization_spaces=False.
-  /// Bytes that are no UTF-8 become U+FFFD, one per maximal bad part. (Hugging Face's ByteFallback instead turns every byte
-  /// of a run of <0xNN> tokens into one if any of them is bad; a stream could then never show a character before the run ends.)
+  /// Whole-text decode, equal to Hugging Face's `decode(ids, skip_special_tokens)` with
+  /// clean_up_tokenization_spaces=False. Bytes that are no UTF-8 become U+FFFD, one per maximal bad part. (Hugging
+  /// Face's ByteFallback instead turns every byte of a run of <0xNN> tokens into one if any of them is bad; a stream
+  /// could then never show a character before the run ends.)
   std::string decode(const std::vector<TokenId>& ids, bool skip_special_tokens = false) const;
 };
 
 /// From a checkpoint folder: tokenizer.json with tokenizer_config.json beside it. kNotFound if there is none.
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& dir);
 /// From the text of a tokenizer.json (and of tokenizer_config.json, may be empty).
-Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view tokenizer_json, std::string_view config_json);
+Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view tokenizer_json,
+                                                              std::string_view config_json);
 /// From the `tokenizer.ggml.*` keys of a GGUF file.
 Result<std::shared_ptr<const Tokenizer>> load_gguf_tokenizer(const GgufFile& file);
 

@@ -28,10 +28,11 @@ struct SamplingParams {
   std::vector<TokenId> eos_token_ids;   // of the model; skipped with ignore_eos, masked until min_tokens
   std::vector<TokenId> stop_token_ids;  // of the request
   std::vector<std::pair<TokenId, float>> logit_bias;
-  std::vector<TokenId> allowed_token_ids;  // empty = all
+  std::vector<TokenId> allowed_token_ids;       // empty = all
   std::vector<std::vector<TokenId>> bad_words;  // token sequences that must not be completed
-  std::optional<int> logprobs;         // number of top alternatives per output token; 0 = the sampled one only; -1 = whole vocabulary
-  std::optional<int> prompt_logprobs;  // the same per prompt token; bypasses the prefix cache
+  std::optional<int>
+      logprobs;  // number of top alternatives per output token; 0 = the sampled one only; -1 = whole vocabulary
+  std::optional<int> prompt_logprobs;      // the same per prompt token; bypasses the prefix cache
   std::vector<TokenId> logprob_token_ids;  // also report these
 };
 
@@ -50,7 +51,7 @@ struct EngineRequest {
   RequestId id = 0;
   std::vector<TokenId> prompt_token_ids;  // never empty
   SamplingParams sampling;
-  int priority = 0;  // lower runs first, under --scheduling-policy priority
+  int priority = 0;           // lower runs first, under --scheduling-policy priority
   double arrival_time_s = 0;  // steady clock; 0 = now
   std::string cache_salt;     // isolates the prefix cache between tenants
 };
@@ -59,12 +60,13 @@ struct EngineRequest {
 struct EngineOutput {
   RequestId id = 0;
   std::vector<TokenId> new_token_ids;
-  std::vector<PositionLogprobs> logprobs;         // one per new token, if asked for
-  std::vector<PositionLogprobs> prompt_logprobs;  // one per prompt token but the first; whole, once, before or with the first token
-  std::optional<FinishReason> finish_reason;      // set exactly once: the last output of the sequence
-  std::optional<TokenId> stop_token;              // the stop_token_ids member that ended it (not EOS)
-  std::string error;                              // with kError: what went wrong, fit for the client
-  int num_cached_tokens = 0;                      // prompt tokens served by the prefix cache; valid from the first output on
+  std::vector<PositionLogprobs> logprobs;  // one per new token, if asked for
+  std::vector<PositionLogprobs>
+      prompt_logprobs;  // one per prompt token but the first; whole, once, before or with the first token
+  std::optional<FinishReason> finish_reason;  // set exactly once: the last output of the sequence
+  std::optional<TokenId> stop_token;          // the stop_token_ids member that ended it (not EOS)
+  std::string error;                          // with kError: what went wrong, fit for the client
+  int num_cached_tokens = 0;  // prompt tokens served by the prefix cache; valid from the first output on
   int num_preemptions = 0;
   double scheduled_time_s = 0;  // steady clock: when the sequence was first scheduled
 };

@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   auto parsed = vllm::cli::parse_args(args);
   if (parsed) {
-    for (const auto& assignment : parsed->assignments) (void)vllm::cli::parse_value(*assignment.flag, assignment.values);
+    for (const auto& assignment : parsed->assignments)
+      (void)vllm::cli::parse_value(*assignment.flag, assignment.values);
     (void)vllm::cli::serve_help(parsed->help_topic);
   }
   return 0;

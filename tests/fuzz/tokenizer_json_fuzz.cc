@@ -9,7 +9,9 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vllm::text;
-  constexpr std::string_view kText = "Hello, w\xC3\xB6rld  it's 1234\n\n\xE4\xB8\xAD\xE6\x96\x87 e\xCC\x81 <s>\xF0\x9F\x98\x80\xFF </s> \xE2\x96\x81 ab";
+  constexpr std::string_view kText =
+      "Hello, w\xC3\xB6rld  it's 1234\n\n\xE4\xB8\xAD\xE6\x96\x87 e\xCC\x81 <s>\xF0\x9F\x98\x80\xFF </s> \xE2\x96\x81 "
+      "ab";
   const auto tokenizer = parse_tokenizer_json({reinterpret_cast<const char*>(data), size}, "");
   if (!tokenizer) {
     CHECK(!tokenizer.error().message.empty());

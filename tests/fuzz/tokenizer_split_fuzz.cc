@@ -24,7 +24,8 @@ void check_rule(const Rule& rule, std::string_view text) {
   std::vector<RegexMatch> matches;
   CHECK(rule.regex.find_all(text, matches).has_value());
   CHECK(matches.size() == ends.size());
-  for (size_t i = 0; i < ends.size(); ++i) CHECK(matches[i].end == ends[i] && matches[i].begin == (i ? ends[i - 1] : 0));
+  for (size_t i = 0; i < ends.size(); ++i)
+    CHECK(matches[i].end == ends[i] && matches[i].begin == (i ? ends[i - 1] : 0));
 }
 
 }  // namespace
@@ -32,7 +33,8 @@ void check_rule(const Rule& rule, std::string_view text) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const std::vector<Rule> rules = [] {
     std::vector<Rule> out;
-    for (const auto pattern : {kGpt2Pattern, kLlama3Pattern, kQwen2Pattern}) out.push_back({find_known_split(pattern), *Regex::compile(pattern)});
+    for (const auto pattern : {kGpt2Pattern, kLlama3Pattern, kQwen2Pattern})
+      out.push_back({find_known_split(pattern), *Regex::compile(pattern)});
     return out;
   }();
   static const auto unassigned = *Regex::compile("\\p{Cn}");

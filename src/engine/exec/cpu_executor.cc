@@ -23,7 +23,8 @@ class LazyMemory {
     void* data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (data == MAP_FAILED) {
       return error(ErrorCode::kResourceExhausted,
-                   "Out of memory: the KV cache of {:.2f} GiB cannot be reserved; set VLLM_CPU_KVCACHE_SPACE to fewer GiB or lower --max-model-len",
+                   "Out of memory: the KV cache of {:.2f} GiB cannot be reserved; set VLLM_CPU_KVCACHE_SPACE to fewer "
+                   "GiB or lower --max-model-len",
                    static_cast<double>(bytes) / (1 << 30));
     }
     LazyMemory memory;
@@ -45,9 +46,11 @@ class LazyMemory {
 
 class CpuExecutor : public Executor {
  public:
-  CpuExecutor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, LazyMemory kv, std::vector<int> cpus)
+  CpuExecutor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, LazyMemory kv,
+              std::vector<int> cpus)
       : kv_(std::move(kv)), launches_(8) {
-    thread_ = std::thread([this, model = std::move(model), options, cpus]() mutable { work(std::move(model), options, cpus); });
+    thread_ = std::thread(
+        [this, model = std::move(model), options, cpus]() mutable { work(std::move(model), options, cpus); });
   }
   ~CpuExecutor() override {
     launches_.close();
@@ -68,7 +71,9 @@ class CpuExecutor : public Executor {
 
   void work(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, const std::vector<int>& cpus) {
     if (Status bound = bind_to_cpus(cpus); !bound) LOG_WARNING("{}", bound.error().message);
-    int threads = options.num_threads > 0 ? options.num_threads : cpus.empty() ? usable_cpus() : static_cast<int>(cpus.size());
+    int threads = options.num_threads > 0 ? options.num_threads
+                  : cpus.empty()          ? usable_cpus()
+                                          : static_cast<int>(cpus.size());
     ThreadPool pool(threads, !has_cpu_quota());
     CpuModelRunner runner(std::move(model), options.engine, kv_.data(), pool);
     bool dead = false;
@@ -115,11 +120,14 @@ class CpuExecutor : public Executor {
 
 }  // namespace
 
-Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options) {
+Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model,
+                                                    const CpuExecutorOptions& options) {
   ASSIGN_OR_RETURN(std::vector<int> cpus, parse_cpu_list(env("VLLM_CPU_OMP_THREADS_BIND").value_or("auto")));
-  size_t bytes = static_cast<size_t>(options.engine.num_blocks) * static_cast<size_t>(model->kv_spec().bytes_per_block(options.engine.block_size));
+  size_t bytes = static_cast<size_t>(options.engine.num_blocks) *
+                 static_cast<size_t>(model->kv_spec().bytes_per_block(options.engine.block_size));
   ASSIGN_OR_RETURN(LazyMemory kv, LazyMemory::allocate(bytes));
-  return std::unique_ptr<Executor>(std::make_unique<CpuExecutor>(std::move(model), options, std::move(kv), std::move(cpus)));
+  return std::unique_ptr<Executor>(
+      std::make_unique<CpuExecutor>(std::move(model), options, std::move(kv), std::move(cpus)));
 }
 
 }  // namespace vllm::engine

@@ -14,6 +14,7 @@ struct CpuExecutorOptions {
 };
 
 /// Takes over the model; allocates the KV pool of engine.num_blocks pages and the slot state.
-Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options);
+Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model,
+                                                    const CpuExecutorOptions& options);
 
 }  // namespace vllm::engine

@@ -7,15 +7,22 @@ namespace {
 constexpr size_t kLogitsTile = 32;  // rows of logits at a time: 32 x 152k floats are 19 MB
 }
 
-CpuModelRunner::CpuModelRunner(std::unique_ptr<model::Model> model, const EngineConfig& config, std::byte* kv_memory, ThreadPool& pool)
-    : model_(std::move(model)), config_(config), pool_(pool),
+CpuModelRunner::CpuModelRunner(std::unique_ptr<model::Model> model, const EngineConfig& config, std::byte* kv_memory,
+                               ThreadPool& pool)
+    : model_(std::move(model)),
+      config_(config),
+      pool_(pool),
       slots_(config.max_num_seqs, static_cast<int>(model_->kv_spec().groups.size()), config.max_model_len,
              static_cast<int>(model_->config().vocab_size)),
       vocab_size_(static_cast<int>(model_->config().vocab_size)),
       max_blocks_((config.max_model_len + config.block_size - 1) / config.block_size) {
-  context_ = {.kv = {.base = kv_memory, .num_blocks = config.num_blocks, .block_size = config.block_size, .spec = &model_->kv_spec()},
+  context_ = {.kv = {.base = kv_memory,
+                     .num_blocks = config.num_blocks,
+                     .block_size = config.block_size,
+                     .spec = &model_->kv_spec()},
               .pool = &pool};
-  auto max_tokens = static_cast<size_t>(config.max_num_batched_tokens), max_seqs = static_cast<size_t>(config.max_num_seqs);
+  auto max_tokens = static_cast<size_t>(config.max_num_batched_tokens),
+       max_seqs = static_cast<size_t>(config.max_num_seqs);
   model_->reserve(config.max_num_batched_tokens, config.max_num_seqs);
   size_t groups = model_->kv_spec().groups.size();
   block_tables_.resize(groups);
@@ -48,7 +55,8 @@ Status CpuModelRunner::forward(const StepInput& input) {
     batch.slot_mapping.emplace_back(slot_mapping_[g]);
   }
   int64_t hidden_size = model_->config().hidden_size;
-  model_->forward(batch, context_, TensorView<float, 2>(hidden_.as<float>(), {static_cast<int64_t>(rows_.size()), hidden_size}));
+  model_->forward(batch, context_,
+                  TensorView<float, 2>(hidden_.as<float>(), {static_cast<int64_t>(rows_.size()), hidden_size}));
   return {};
 }
 
@@ -69,17 +77,20 @@ Status CpuModelRunner::add_work(const SlotWork& work) {
   int64_t begin = state.num_computed_tokens;
   int64_t end = std::min(begin + work.num_tokens, static_cast<int64_t>(state.tokens.size()));
   if (end <= begin) return invalid_argument("slot {}: nothing left to compute at {} tokens", work.slot, begin);
-  if (static_cast<int64_t>(token_ids_.size()) + end - begin > config_.max_num_batched_tokens || work_.size() >= static_cast<size_t>(config_.max_num_seqs)) {
+  if (static_cast<int64_t>(token_ids_.size()) + end - begin > config_.max_num_batched_tokens ||
+      work_.size() >= static_cast<size_t>(config_.max_num_seqs)) {
     return invalid_argument("the batch is larger than max_num_batched_tokens or max_num_seqs");
   }
   for (size_t g = 0; g < block_tables_.size(); ++g) {
     const std::vector<int32_t>& table = state.block_tables[g];
-    if (static_cast<int64_t>(table.size()) * config_.block_size < end || static_cast<int64_t>(table.size()) > max_blocks_) {
+    if (static_cast<int64_t>(table.size()) * config_.block_size < end ||
+        static_cast<int64_t>(table.size()) > max_blocks_) {
       return invalid_argument("slot {}: {} blocks for {} tokens", work.slot, table.size(), end);
     }
     for (int64_t p = begin; p < end; ++p) {
       int64_t page = table[static_cast<size_t>(p / config_.block_size)];
-      if (page < 0 || page >= config_.num_blocks) return invalid_argument("slot {}: block {} does not exist", work.slot, page);
+      if (page < 0 || page >= config_.num_blocks)
+        return invalid_argument("slot {}: block {} does not exist", work.slot, page);
       slot_mapping_[g].push_back(page * config_.block_size + p % config_.block_size);
     }
     std::vector<int32_t>& out = block_tables_[g];
@@ -106,7 +117,8 @@ Status CpuModelRunner::add_work(const SlotWork& work) {
 }
 
 Result<StepResult> CpuModelRunner::sample(const SampleInput& input) {
-  if (input.step != step_) return invalid_argument("sampling of step {} after the forward of step {}", input.step, step_);
+  if (input.step != step_)
+    return invalid_argument("sampling of step {} after the forward of step {}", input.step, step_);
   std::vector<TokenId> sampled(kLogitsTile);
   for (size_t first = 0; first < rows_.size(); first += kLogitsTile) {
     finish_tile(input, first, std::min(kLogitsTile, rows_.size() - first), sampled);
@@ -116,8 +128,10 @@ Result<StepResult> CpuModelRunner::sample(const SampleInput& input) {
   return result;
 }
 
-void CpuModelRunner::finish_tile(const SampleInput& input, size_t first_row, size_t num_rows, std::vector<TokenId>& sampled) {
-  int64_t hidden_size = model_->config().hidden_size, begin = static_cast<int64_t>(first_row), count = static_cast<int64_t>(num_rows);
+void CpuModelRunner::finish_tile(const SampleInput& input, size_t first_row, size_t num_rows,
+                                 std::vector<TokenId>& sampled) {
+  int64_t hidden_size = model_->config().hidden_size, begin = static_cast<int64_t>(first_row),
+          count = static_cast<int64_t>(num_rows);
   TensorView<float, 2> hidden(hidden_.as<float>(), {static_cast<int64_t>(rows_.size()), hidden_size});
   TensorView<float, 2> logits(logits_.as<float>(), {count, vocab_size_});
   model_->compute_logits(hidden.slice(begin, begin + count), context_, logits);
@@ -130,7 +144,8 @@ void CpuModelRunner::finish_tile(const SampleInput& input, size_t first_row, siz
     SamplerScratch& scratch = scratch_[static_cast<size_t>(thread)];
     std::span<float> values(logits.row(i), static_cast<size_t>(vocab_size_));
     if (!row.samples) {
-      logprobs[static_cast<size_t>(i)] = row_logprobs(values, state.tokens[static_cast<size_t>(row.position) + 1], params.prompt_logprobs.value_or(0), {}, scratch);
+      logprobs[static_cast<size_t>(i)] = row_logprobs(values, state.tokens[static_cast<size_t>(row.position) + 1],
+                                                      params.prompt_logprobs.value_or(0), {}, scratch);
       return;
     }
     if (params.logprobs) scratch.raw.assign(values.begin(), values.end());
@@ -142,7 +157,9 @@ void CpuModelRunner::finish_tile(const SampleInput& input, size_t first_row, siz
     int64_t output_position = static_cast<int64_t>(state.tokens.size()) - state.num_prompt_tokens;
     TokenId token = sample_token(values, params, output_position, scratch);
     sampled[static_cast<size_t>(i)] = token;
-    if (params.logprobs) logprobs[static_cast<size_t>(i)] = row_logprobs(scratch.raw, token, *params.logprobs, params.logprob_token_ids, scratch);
+    if (params.logprobs)
+      logprobs[static_cast<size_t>(i)] =
+          row_logprobs(scratch.raw, token, *params.logprobs, params.logprob_token_ids, scratch);
   });
 
   for (size_t i = 0; i < num_rows; ++i) {

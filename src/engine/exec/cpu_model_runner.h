@@ -1,5 +1,6 @@
 #pragma once
-// Runs steps on the CPU: prep (positions, slot mapping, lengths), Model::forward, logits in tiles, sampling. One thread.
+// Runs steps on the CPU: prep (positions, slot mapping, lengths), Model::forward, logits in tiles, sampling. One
+// thread.
 #include <memory>
 #include <vector>
 
@@ -14,7 +15,8 @@ namespace vllm::engine {
 class CpuModelRunner {
  public:
   /// `kv_memory` holds config.num_blocks pages of the model's KvCacheSpec and outlives the runner.
-  CpuModelRunner(std::unique_ptr<model::Model> model, const EngineConfig& config, std::byte* kv_memory, ThreadPool& pool);
+  CpuModelRunner(std::unique_ptr<model::Model> model, const EngineConfig& config, std::byte* kv_memory,
+                 ThreadPool& pool);
 
   /// First launch: apply the slot changes and run the model. An error means that the step made no sense.
   Status forward(const StepInput& input);
@@ -22,10 +24,10 @@ class CpuModelRunner {
   Result<StepResult> sample(const SampleInput& input);
 
  private:
-  struct Row {       // one row of hidden_ whose logits are wanted
-    size_t work = 0;             // index into work_
-    int64_t position = 0;        // of the token that went in
-    bool samples = false;        // else it serves prompt_logprobs only
+  struct Row {             // one row of hidden_ whose logits are wanted
+    size_t work = 0;       // index into work_
+    int64_t position = 0;  // of the token that went in
+    bool samples = false;  // else it serves prompt_logprobs only
   };
   Status prepare(const StepInput& input);
   Status add_work(const SlotWork& work);
@@ -44,11 +46,11 @@ class CpuModelRunner {
   std::vector<SlotResult> results_;
   std::vector<Row> rows_;
   std::vector<int32_t> token_ids_, positions_, query_start_, seq_lens_, logits_rows_;
-  std::vector<std::vector<int32_t>> block_tables_;    // per group, [num_seqs, max_blocks] padded with the null block
-  std::vector<std::vector<int64_t>> slot_mapping_;    // per group
-  int64_t max_blocks_;                                // columns of block_tables_
-  Buffer hidden_, logits_;                            // [rows, hidden_size], [tile, vocab]
-  std::vector<SamplerScratch> scratch_;               // per thread
+  std::vector<std::vector<int32_t>> block_tables_;  // per group, [num_seqs, max_blocks] padded with the null block
+  std::vector<std::vector<int64_t>> slot_mapping_;  // per group
+  int64_t max_blocks_;                              // columns of block_tables_
+  Buffer hidden_, logits_;                          // [rows, hidden_size], [tile, vocab]
+  std::vector<SamplerScratch> scratch_;             // per thread
 };
 
 }  // namespace vllm::engine

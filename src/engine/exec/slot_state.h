@@ -1,5 +1,6 @@
 #pragma once
-// What the device owns of one sequence: its token history, how much of it is computed, its block tables and sampling state.
+// What the device owns of one sequence: its token history, how much of it is computed, its block tables and sampling
+// state.
 #include <cstdint>
 #include <vector>
 
@@ -10,10 +11,10 @@ namespace vllm::engine {
 
 struct SlotState {
   bool active = false;
-  std::vector<TokenId> tokens;       // prompt and everything sampled; capacity for the whole context
+  std::vector<TokenId> tokens;  // prompt and everything sampled; capacity for the whole context
   int64_t num_prompt_tokens = 0;
-  int64_t num_computed_tokens = 0;   // whose KV is in the cache
-  int64_t num_output_before = 0;     // outputs that were there when the sequence (re-)entered its slot
+  int64_t num_computed_tokens = 0;  // whose KV is in the cache
+  int64_t num_output_before = 0;    // outputs that were there when the sequence (re-)entered its slot
   SamplingState sampling;
   std::vector<std::vector<int32_t>> block_tables;  // per KV group
 };
@@ -26,7 +27,9 @@ class SlotTable {
   /// bytes may have crossed a network).
   Status apply(const StepInput& input);
   SlotState& at(SlotId slot) { return slots_[static_cast<size_t>(slot)]; }
-  bool is_active(SlotId slot) const { return slot >= 0 && static_cast<size_t>(slot) < slots_.size() && slots_[static_cast<size_t>(slot)].active; }
+  bool is_active(SlotId slot) const {
+    return slot >= 0 && static_cast<size_t>(slot) < slots_.size() && slots_[static_cast<size_t>(slot)].active;
+  }
 
  private:
   Status start(const SlotStart& start);

@@ -1,6 +1,6 @@
 #pragma once
-// Counter-based random numbers: the same (seed, position, token, stream) gives the same number on every row, batch, thread
-// and device. Philox 4x32 with 10 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+// Counter-based random numbers: the same (seed, position, token, stream) gives the same number on every row, batch,
+// thread and device. Philox 4x32 with 10 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -23,7 +23,9 @@ enum class RandomStream : uint32_t { kSample = 0 };
 
 /// Four uniform 32-bit words for the token ids [4 * block, 4 * block + 4) at one output position.
 inline std::array<uint32_t, 4> random_words(uint64_t seed, int64_t position, uint32_t block, RandomStream stream) {
-  return philox4x32({block, static_cast<uint32_t>(position), static_cast<uint32_t>(stream), static_cast<uint32_t>(position >> 32)}, seed);
+  return philox4x32(
+      {block, static_cast<uint32_t>(position), static_cast<uint32_t>(stream), static_cast<uint32_t>(position >> 32)},
+      seed);
 }
 
 /// A standard Gumbel variate from a uniform word; in [-2.9, 22.9].

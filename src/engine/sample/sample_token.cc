@@ -12,7 +12,9 @@ using Candidate = SamplerScratch::Candidate;
 constexpr float kGreedyTemperature = 1e-5f;  // vLLM's _SAMPLING_EPS: below it, greedy
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-bool by_logit(const Candidate& a, const Candidate& b) { return a.logit != b.logit ? a.logit > b.logit : a.token < b.token; }
+bool by_logit(const Candidate& a, const Candidate& b) {
+  return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+}
 
 TokenId argmax(std::span<const float> logits) {
   size_t best = 0;
@@ -50,21 +52,24 @@ void keep_top_k(std::vector<Candidate>& candidates, int k) {
   std::erase_if(candidates, [&](const Candidate& c) { return c.logit < threshold; });
 }
 
-// Keep the shortest run of best candidates whose probability reaches p, at least one. The probabilities are those of the
-// candidates alone. `max_logit` is their largest.
+// Keep the shortest run of best candidates whose probability reaches p, at least one. The probabilities are those of
+// the candidates alone. `max_logit` is their largest.
 void keep_top_p(std::vector<Candidate>& candidates, float p, float max_logit) {
   if (p >= 1) return;
-  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
   double total = 0;  // in the order of ids, so that the sum never depends on how candidates were found
   for (const Candidate& c : candidates) total += std::exp(static_cast<double>(c.logit - max_logit));
   // Sort only the candidates near the top: they nearly always suffice.
   float reach = 8;
   while (true) {
-    auto head_end = std::partition(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.logit >= max_logit - reach; });
+    auto head_end = std::partition(candidates.begin(), candidates.end(),
+                                   [&](const Candidate& c) { return c.logit >= max_logit - reach; });
     std::sort(candidates.begin(), head_end, by_logit);
     double sum = 0;
     auto it = candidates.begin();
-    for (; it != head_end && sum < static_cast<double>(p) * total; ++it) sum += std::exp(static_cast<double>(it->logit - max_logit));
+    for (; it != head_end && sum < static_cast<double>(p) * total; ++it)
+      sum += std::exp(static_cast<double>(it->logit - max_logit));
     if (it != head_end || head_end == candidates.end()) {
       if (it == candidates.begin()) ++it;
       candidates.erase(it, candidates.end());
@@ -76,7 +81,8 @@ void keep_top_p(std::vector<Candidate>& candidates, float p, float max_logit) {
 
 }  // namespace
 
-TokenId sample_token(std::span<const float> logits, const SamplingParams& params, int64_t position, SamplerScratch& scratch) {
+TokenId sample_token(std::span<const float> logits, const SamplingParams& params, int64_t position,
+                     SamplerScratch& scratch) {
   TokenId greedy = argmax(logits);
   float max_logit = logits[static_cast<size_t>(greedy)];
   if (params.temperature < kGreedyTemperature || !(max_logit > kMinusInfinity) || std::isinf(max_logit)) return greedy;
@@ -94,7 +100,9 @@ TokenId sample_token(std::span<const float> logits, const SamplingParams& params
   bool filtered = (params.top_k > 0 && static_cast<size_t>(params.top_k) < candidates.size()) || params.top_p < 1;
   keep_top_k(candidates, params.top_k);
   keep_top_p(candidates, params.top_p, max_scaled);
-  if (filtered) std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
+  if (filtered)
+    std::sort(candidates.begin(), candidates.end(),
+              [](const Candidate& a, const Candidate& b) { return a.token < b.token; });
   return gumbel_argmax(candidates, params.seed, position);
 }
 
@@ -120,9 +128,11 @@ PositionLogprobs row_logprobs(std::span<const float> logits, TokenId token, int 
     for (size_t i = 0; i < logits.size(); ++i) {
       candidates.push_back({std::isnan(logits[i]) ? kMinusInfinity : logits[i], static_cast<TokenId>(i)});
     }
-    std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end(), by_logit);
+    std::partial_sort(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end(),
+                      by_logit);
     for (size_t i = 0; i < count; ++i) {
-      out.push_back({candidates[i].token, static_cast<float>(static_cast<double>(candidates[i].logit) - log_total), static_cast<int>(i) + 1});
+      out.push_back({candidates[i].token, static_cast<float>(static_cast<double>(candidates[i].logit) - log_total),
+                     static_cast<int>(i) + 1});
     }
   }
   for (TokenId id : extra) {

@@ -1,7 +1,7 @@
 #pragma once
-// One row of logits to one token: penalties and masks, then greedy, or Gumbel-max over what top-k, top-p and min-p keep.
-// The order of the stages is vLLM's (v1/sample/sampler.py, 0.33): raw logprobs first; allowed ids, bad words, min_tokens,
-// logit bias, penalties; temperature; min-p; top-k; top-p.
+// One row of logits to one token: penalties and masks, then greedy, or Gumbel-max over what top-k, top-p and min-p
+// keep. The order of the stages is vLLM's (v1/sample/sampler.py, 0.33): raw logprobs first; allowed ids, bad words,
+// min_tokens, logit bias, penalties; temperature; min-p; top-k; top-p.
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -20,7 +20,8 @@ class SamplingState {
   const SamplingParams& params() const { return params_; }
   /// Record a sampled token.
   void append(TokenId token);
-  /// Apply everything that changes logits before temperature. `tokens`: the whole history; grammar: one bit a token, or empty.
+  /// Apply everything that changes logits before temperature. `tokens`: the whole history; grammar: one bit a token, or
+  /// empty.
   void adjust_logits(std::span<float> logits, std::span<const TokenId> tokens, int64_t num_prompt_tokens,
                      std::span<const uint32_t> grammar) const;
 
@@ -47,9 +48,10 @@ struct SamplerScratch {
   std::vector<float> raw;  // a copy of the logits before they were adjusted, for logprobs
 };
 
-/// Pick a token from adjusted logits. `position` is the index of the new token in the sequence's output: it keys the random
-/// numbers. NaN counts as minus infinity; if nothing is left, the smallest id wins.
-TokenId sample_token(std::span<const float> logits, const SamplingParams& params, int64_t position, SamplerScratch& scratch);
+/// Pick a token from adjusted logits. `position` is the index of the new token in the sequence's output: it keys the
+/// random numbers. NaN counts as minus infinity; if nothing is left, the smallest id wins.
+TokenId sample_token(std::span<const float> logits, const SamplingParams& params, int64_t position,
+                     SamplerScratch& scratch);
 
 /// Natural log-softmax figures of one row of raw logits: the token first, then the `num_top` best (-1 = all) in falling
 /// order, then the `extra` ids. Rank counts the tokens at least as likely, as vLLM does.

@@ -30,7 +30,8 @@ std::vector<float> some_logits(int vocab) {
 }
 
 // Draw `draws` tokens and compare them with the probabilities expected.
-void expect_distribution(const std::vector<float>& logits, const SamplingParams& params, const std::map<TokenId, double>& expected) {
+void expect_distribution(const std::vector<float>& logits, const SamplingParams& params,
+                         const std::map<TokenId, double>& expected) {
   SamplerScratch scratch(static_cast<int>(logits.size()));
   const int draws = 60000;
   std::map<TokenId, int> counts;
@@ -42,11 +43,13 @@ void expect_distribution(const std::vector<float>& logits, const SamplingParams&
     chi += d * d / e;
     ++cells;
   }
-  for (auto [token, n] : counts) EXPECT_TRUE(expected.count(token)) << "token " << token << " was drawn " << n << " times";
+  for (auto [token, n] : counts)
+    EXPECT_TRUE(expected.count(token)) << "token " << token << " was drawn " << n << " times";
   EXPECT_LT(chi, chi_square_limit(cells - 1)) << cells << " cells";
 }
 
-std::map<TokenId, double> softmax_over(const std::vector<float>& logits, const std::set<TokenId>& kept, double temperature) {
+std::map<TokenId, double> softmax_over(const std::vector<float>& logits, const std::set<TokenId>& kept,
+                                       double temperature) {
   std::map<TokenId, double> p;
   double total = 0;
   for (TokenId t : kept) total += p[t] = std::exp(static_cast<double>(logits[static_cast<size_t>(t)]) / temperature);
@@ -57,7 +60,8 @@ std::map<TokenId, double> softmax_over(const std::vector<float>& logits, const s
 std::vector<TokenId> by_likelihood(const std::vector<float>& logits) {
   std::vector<TokenId> order(logits.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<TokenId>(i);
-  std::sort(order.begin(), order.end(), [&](TokenId a, TokenId b) { return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)]; });
+  std::sort(order.begin(), order.end(),
+            [&](TokenId a, TokenId b) { return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)]; });
   return order;
 }
 

@@ -12,7 +12,8 @@ void mask(std::span<float> logits, TokenId token) {
 }
 }  // namespace
 
-SamplingState::SamplingState(SamplingParams params, std::span<const TokenId> tokens, int64_t num_prompt_tokens, int vocab_size)
+SamplingState::SamplingState(SamplingParams params, std::span<const TokenId> tokens, int64_t num_prompt_tokens,
+                             int vocab_size)
     : params_(std::move(params)) {
   if (!uses_penalties()) return;
   output_count_.assign(static_cast<size_t>(vocab_size), 0);
@@ -54,7 +55,8 @@ void SamplingState::adjust_logits(std::span<float> logits, std::span<const Token
       if (next == allowed.size() || allowed[next] != static_cast<TokenId>(i)) logits[i] = kMasked;
     }
   }
-  std::span<const TokenId> output = tokens.subspan(static_cast<size_t>(std::min<int64_t>(num_prompt_tokens, static_cast<int64_t>(tokens.size()))));
+  std::span<const TokenId> output =
+      tokens.subspan(static_cast<size_t>(std::min<int64_t>(num_prompt_tokens, static_cast<int64_t>(tokens.size()))));
   mask_bad_words(logits, output);
   if (static_cast<int>(output.size()) < params_.min_tokens) mask_stop_tokens(logits);
   for (auto [token, bias] : params_.logit_bias) {

@@ -32,7 +32,8 @@ std::optional<Value> attribute(Interpreter& in, const Value& object, std::string
     return object.list().items[name == "list"];
   }
   if (is_mutating(object, name) || (name.size() > 4 && name.starts_with("__") && name.ends_with("__"))) {
-    return Value::undefined(fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, object.type_name()));
+    return Value::undefined(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, object.type_name()));
   }
   return std::nullopt;
 }
@@ -56,7 +57,8 @@ std::optional<Value> item(Interpreter& in, const Value& object, const Value& key
     if (is_ascii(s)) {
       auto n = static_cast<int64_t>(s.size());
       if (i < 0) i += n;
-      return i < 0 || i >= n ? std::nullopt : std::optional(in.text(std::string(1, s[static_cast<size_t>(i)]), object.is_markup()));
+      return i < 0 || i >= n ? std::nullopt
+                             : std::optional(in.text(std::string(1, s[static_cast<size_t>(i)]), object.is_markup()));
     }
     in.budget().step_bytes(s.size());
     auto n = static_cast<int64_t>(char_count(s));
@@ -91,7 +93,7 @@ std::vector<size_t> slice_positions(int64_t n, const Value& start, const Value& 
   int64_t to = clamp(stop, by > 0 ? n : -1);
   std::vector<size_t> picked;
   if (by > 0) {
-    for (int64_t i = from; i < to; i = by > to - i ? to : i + by) picked.push_back(static_cast<size_t>(i));
+    for (int64_t i = from; i<to; i = by> to - i ? to : i + by) picked.push_back(static_cast<size_t>(i));
   } else {
     for (int64_t i = from; i > to; i = by < to - i ? to : i + by) picked.push_back(static_cast<size_t>(i));
   }
@@ -131,8 +133,10 @@ Value Interpreter::slice(const Value& object, const Value& start, const Value& s
     auto n = static_cast<int64_t>(ascii ? s.size() : offsets.size() - 1);
     std::string out;
     for (size_t i : slice_positions(n, start, stop, step)) {
-      if (ascii) out += s[i];
-      else out += s.substr(offsets[i], offsets[i + 1] - offsets[i]);
+      if (ascii)
+        out += s[i];
+      else
+        out += s.substr(offsets[i], offsets[i + 1] - offsets[i]);
     }
     return text(std::move(out), object.is_markup());
   }

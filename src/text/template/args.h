@@ -34,9 +34,11 @@ class Bound {
 };
 
 template <size_t N>
-Bound<N> bind(std::string_view function, const Args& args, const std::array<std::string_view, N>& names, size_t required = 0) {
+Bound<N> bind(std::string_view function, const Args& args, const std::array<std::string_view, N>& names,
+              size_t required = 0) {
   Bound<N> bound;
-  if (args.positional.size() > N) fail("{}() takes at most {} arguments ({} given)", function, N, args.positional.size());
+  if (args.positional.size() > N)
+    fail("{}() takes at most {} arguments ({} given)", function, N, args.positional.size());
   for (size_t i = 0; i < args.positional.size(); ++i) bound.values_[i] = &args.positional[i];
   for (const auto& [key, value] : args.keywords) {
     size_t i = 0;

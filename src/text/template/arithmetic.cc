@@ -104,15 +104,18 @@ Value add_texts(Interpreter& in, const Value& x, const Value& y) {
   bool markup = x.is_markup() || y.is_markup();
   std::string left = markup && !x.is_markup() ? escape_html(in, x.text()) : std::string(x.text());
   in.budget().check(left.size() + y.text().size());
-  if (markup && !y.is_markup()) left += escape_html(in, y.text());
-  else left += y.text();
+  if (markup && !y.is_markup())
+    left += escape_html(in, y.text());
+  else
+    left += y.text();
   return in.text(std::move(left), markup);
 }
 
 Value add(Interpreter& in, const Value& x, const Value& y) {
   if (x.is_text() && y.is_text()) return add_texts(in, x, y);
   bool lists = x.is_list() && y.is_list();
-  if (lists && ((x.list().kind == ListKind::kList && y.list().kind == ListKind::kList) || (x.list().is_tuple() && y.list().is_tuple()))) {
+  if (lists && ((x.list().kind == ListKind::kList && y.list().kind == ListKind::kList) ||
+                (x.list().is_tuple() && y.list().is_tuple()))) {
     std::vector<Value> items;
     in.budget().check((x.list().items.size() + y.list().items.size()) * sizeof(Value));
     items.reserve(x.list().items.size() + y.list().items.size());
@@ -121,7 +124,8 @@ Value add(Interpreter& in, const Value& x, const Value& y) {
     return in.list(std::move(items), x.list().kind == ListKind::kList ? ListKind::kList : ListKind::kTuple);
   }
   if (x.is_text()) fail("can only concatenate str (not \"{}\") to str", type_of(y));
-  if (x.is_list() && x.list().kind == ListKind::kList) fail("can only concatenate list (not \"{}\") to list", type_of(y));
+  if (x.is_list() && x.list().kind == ListKind::kList)
+    fail("can only concatenate list (not \"{}\") to list", type_of(y));
   if (x.is_list() && x.list().is_tuple()) fail("can only concatenate tuple (not \"{}\") to tuple", type_of(y));
   unsupported(Op::kAdd, x, y);
 }
@@ -161,7 +165,8 @@ Value arithmetic(Interpreter& in, Op op, const Value& x, const Value& y) {
   if (op == Op::kMul) {
     if (repeatable(x) && y.is_integral()) return repeat(in, x, y.integer());
     if (repeatable(y) && x.is_integral()) return repeat(in, y, x.integer());
-    if (repeatable(x) || repeatable(y)) fail("can't multiply sequence by non-int of type '{}'", type_of(repeatable(x) ? y : x));
+    if (repeatable(x) || repeatable(y))
+      fail("can't multiply sequence by non-int of type '{}'", type_of(repeatable(x) ? y : x));
   }
   unsupported(op, x, y);
 }

@@ -18,28 +18,47 @@ using FilterFn = Value (*)(Interpreter&, const Value&, Args&);
 using TestFn = bool (*)(Interpreter&, const Value&, Args&);
 
 enum class Op : uint8_t {
-  kAdd, kSub, kMul, kDiv, kFloorDiv, kMod, kPow, kAnd, kOr, kNot, kNeg, kPos,
-  kEq, kNe, kLt, kLe, kGt, kGe, kIn, kNotIn,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kFloorDiv,
+  kMod,
+  kPow,
+  kAnd,
+  kOr,
+  kNot,
+  kNeg,
+  kPos,
+  kEq,
+  kNe,
+  kLt,
+  kLe,
+  kGt,
+  kGe,
+  kIn,
+  kNotIn,
 };
 
 enum class ExprKind : uint8_t {
-  kConst,      // value
-  kData,       // value: template text
-  kName,       // symbol
-  kNsRef,      // symbol.text, as an assignment target
-  kTuple, kList,
-  kDict,       // kids: key, value, key, value, ...
-  kGetAttr,    // kids[0].text
-  kGetItem,    // kids[0][kids[1]]
-  kSlice,      // kids[0][kids[1]:kids[2]:kids[3]], null for an absent bound
-  kCall,       // kids[0](call)
-  kFilter,     // kids[0] | text(call); kids[0] is null for the body of a filter or set block
-  kTest,       // kids[0] is text(call)
-  kChain,      // kids[0] ops[0] kids[1] ops[1] ...: operators of one precedence, left to right; also and, or
-  kCompare,    // like kChain, as Python chains comparisons
-  kUnary,      // ops[0] kids[0]
-  kConcat,     // kids joined by ~
-  kCond,       // kids: test, then, else (null: undefined)
+  kConst,  // value
+  kData,   // value: template text
+  kName,   // symbol
+  kNsRef,  // symbol.text, as an assignment target
+  kTuple,
+  kList,
+  kDict,     // kids: key, value, key, value, ...
+  kGetAttr,  // kids[0].text
+  kGetItem,  // kids[0][kids[1]]
+  kSlice,    // kids[0][kids[1]:kids[2]:kids[3]], null for an absent bound
+  kCall,     // kids[0](call)
+  kFilter,   // kids[0] | text(call); kids[0] is null for the body of a filter or set block
+  kTest,     // kids[0] is text(call)
+  kChain,    // kids[0] ops[0] kids[1] ops[1] ...: operators of one precedence, left to right; also and, or
+  kCompare,  // like kChain, as Python chains comparisons
+  kUnary,    // ops[0] kids[0]
+  kConcat,   // kids joined by ~
+  kCond,     // kids: test, then, else (null: undefined)
 };
 
 struct CallArgs {
@@ -51,7 +70,7 @@ struct CallArgs {
 struct Expr {
   ExprKind kind;
   int line = 1;
-  int depth = 1;     // of the tree below, bounded by the parser
+  int depth = 1;  // of the tree below, bounded by the parser
   int symbol = -1;
   std::string text;  // attribute, filter or test name; name of a kName
   Value value;
@@ -79,18 +98,19 @@ struct MacroDef {
 };
 
 enum class StmtKind : uint8_t {
-  kOutput,   // exprs
-  kIf,       // exprs[i] → bodies[i]; one body more than exprs: else
-  kFor,      // target in exprs[0], filter exprs[1] (may be null); bodies: loop, else (may be empty)
-  kSet,      // target = exprs[0]
-  kSetBlock, // target = bodies[0], through filter exprs[0] (may be null)
-  kMacro,    // macro
-  kCall,     // exprs[0] is a kCall; macro is its caller
+  kOutput,      // exprs
+  kIf,          // exprs[i] → bodies[i]; one body more than exprs: else
+  kFor,         // target in exprs[0], filter exprs[1] (may be null); bodies: loop, else (may be empty)
+  kSet,         // target = exprs[0]
+  kSetBlock,    // target = bodies[0], through filter exprs[0] (may be null)
+  kMacro,       // macro
+  kCall,        // exprs[0] is a kCall; macro is its caller
   kGeneration,  // macro: a body with a scope of its own, printed as it is
-  kFilter,   // exprs[0] applied to bodies[0]
-  kWith,     // targets[i] = exprs[i]; bodies[0]
-  kBlock,    // bodies[0] with the top scope
-  kBreak, kContinue,
+  kFilter,      // exprs[0] applied to bodies[0]
+  kWith,        // targets[i] = exprs[i]; bodies[0]
+  kBlock,       // bodies[0] with the top scope
+  kBreak,
+  kContinue,
 };
 
 struct Stmt {

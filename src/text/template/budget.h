@@ -19,7 +19,8 @@ class Budget {
   void step_bytes(size_t n) { step(static_cast<int64_t>(n / 64)); }
   /// Fail if `bytes` more would exceed the limit: to be asked before anything whose size an argument decides.
   void check(size_t bytes) const {
-    if (bytes > max_bytes_ || live_ > max_bytes_ - bytes) fail("the chat template needs more than {} bytes of memory", max_bytes_);
+    if (bytes > max_bytes_ || live_ > max_bytes_ - bytes)
+      fail("the chat template needs more than {} bytes of memory", max_bytes_);
   }
   void add(size_t bytes) {
     check(bytes);

@@ -16,7 +16,8 @@ constexpr std::string_view kChatMl =
 
 // The first Qwen: a system turn is always there, and turns are joined by newlines.
 constexpr std::string_view kQwen1 =
-    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}{% endif %}"
+    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}{% "
+    "endif %}"
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] }}"
     "{% if not loop.last or add_generation_prompt or message['role'] != 'assistant' %}{{ '<|im_end|>\\n' }}{% endif %}"
@@ -26,7 +27,8 @@ constexpr std::string_view kQwen1 =
 constexpr std::string_view kLlama3 =
     "{{ bos_token }}"
     "{% for message in messages %}"
-    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}"
+    "{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' "
+    "}}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
 
@@ -64,7 +66,8 @@ constexpr std::string_view kMistral =
     "{% if ns.turn % 2 == 0 %}{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
     "{{ ' ' + message['content'] + eos_token }}"
     "{% set ns.turn = ns.turn + 1 %}"
-    "{% elif message['role'] != 'system' %}{{ raise_exception('Only system, user and assistant roles are supported') }}{% endif %}"
+    "{% elif message['role'] != 'system' %}{{ raise_exception('Only system, user and assistant roles are supported') "
+    "}}{% endif %}"
     "{% endfor %}";
 
 // Gemma: the assistant is called model, a system text goes before the first user turn.
@@ -88,13 +91,16 @@ struct FamilyRow {
 };
 // Order matters: a name may hold several words.
 constexpr FamilyRow kByName[] = {
-    {"llama-3", kLlama3}, {"llama3", kLlama3}, {"llama_3", kLlama3}, {"llama-2", kLlama2}, {"llama2", kLlama2},
+    {"llama-3", kLlama3},   {"llama3", kLlama3},   {"llama_3", kLlama3},  {"llama-2", kLlama2},    {"llama2", kLlama2},
     {"codellama", kLlama2}, {"mixtral", kMistral}, {"mistral", kMistral}, {"ministral", kMistral}, {"gemma", kGemma},
-    {"qwen", kChatMl}, {"smollm", kChatMl}, {"yi-", kChatMl}, {"hermes", kChatMl}, {"chatml", kChatMl},
+    {"qwen", kChatMl},      {"smollm", kChatMl},   {"yi-", kChatMl},      {"hermes", kChatMl},     {"chatml", kChatMl},
 };
 // Tokens that only an instruction-tuned vocabulary has, or that tell the family apart.
 constexpr FamilyRow kByToken[] = {
-    {"<|start_header_id|>", kLlama3}, {"<|im_start|>", kChatMl}, {"<start_of_turn>", kGemma}, {"[inst]", kMistral},
+    {"<|start_header_id|>", kLlama3},
+    {"<|im_start|>", kChatMl},
+    {"<start_of_turn>", kGemma},
+    {"[inst]", kMistral},
 };
 constexpr std::string_view kChatWords[] = {"chat", "instruct", "-it", "_it", "hermes", "assistant"};
 
@@ -105,7 +111,8 @@ bool has(std::string_view text, std::string_view word) { return text.find(word) 
 std::string_view builtin_chat_template(std::string_view model_type, std::string_view name_hint) {
   std::string hint(name_hint), type(model_type);
   for (std::string* s : {&hint, &type}) {
-    std::transform(s->begin(), s->end(), s->begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(s->begin(), s->end(), s->begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   }
   if (type == "qwen" || has(type, "qwenlmhead")) return kQwen1;
   bool chat = std::any_of(std::begin(kChatWords), std::end(kChatWords), [&](auto word) { return has(hint, word); });

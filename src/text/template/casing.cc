@@ -25,13 +25,17 @@ const SpecialCase* special(char32_t c) {
 }
 
 void append_upper(std::string& out, char32_t c) {
-  if (auto* row = special(c)) out += row->upper;
-  else append_char(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
+  if (auto* row = special(c))
+    out += row->upper;
+  else
+    append_char(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
 }
 
 void append_title(std::string& out, char32_t c) {
-  if (auto* row = special(c)) out += row->title;
-  else append_char(out, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
+  if (auto* row = special(c))
+    out += row->title;
+  else
+    append_char(out, static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
 }
 
 bool is_cased(char32_t c) { return is_upper(c) || is_lower(c) || is_title(c); }
@@ -98,8 +102,10 @@ std::string to_capitalized(std::string_view s) {
   for (size_t pos = 0; pos < s.size();) {
     size_t start = pos;
     char32_t c = next_char(s, pos);
-    if (start == 0) append_title(out, c);
-    else append_lower(out, s, start, pos, c);
+    if (start == 0)
+      append_title(out, c);
+    else
+      append_lower(out, s, start, pos, c);
   }
   return out;
 }
@@ -110,8 +116,10 @@ std::string to_title(std::string_view s) {
   for (size_t pos = 0; pos < s.size();) {
     size_t start = pos;
     char32_t c = next_char(s, pos);
-    if (in_word) append_lower(out, s, start, pos, c);
-    else append_title(out, c);
+    if (in_word)
+      append_lower(out, s, start, pos, c);
+    else
+      append_title(out, c);
     in_word = is_cased(c);
   }
   return out;
@@ -122,9 +130,12 @@ std::string swap_case(std::string_view s) {
   for (size_t pos = 0; pos < s.size();) {
     size_t start = pos;
     char32_t c = next_char(s, pos);
-    if (is_upper(c)) append_lower(out, s, start, pos, c);
-    else if (is_lower(c)) append_upper(out, c);
-    else append_char(out, c);
+    if (is_upper(c))
+      append_lower(out, s, start, pos, c);
+    else if (is_lower(c))
+      append_upper(out, c);
+    else
+      append_char(out, c);
   }
   return out;
 }

@@ -17,7 +17,8 @@ void each_statement(const Body& body, const Visit& visit) {
 
 // The variable, or its attribute or item `key`, under filters, tests and slices.
 bool reaches(const Expr* e, const std::string& name, const char* key) {
-  while (e && (e->kind == ExprKind::kFilter || e->kind == ExprKind::kTest || e->kind == ExprKind::kSlice)) e = e->kids[0].get();
+  while (e && (e->kind == ExprKind::kFilter || e->kind == ExprKind::kTest || e->kind == ExprKind::kSlice))
+    e = e->kids[0].get();
   if (!e) return false;
   if (!key) return e->kind == ExprKind::kName && e->text == name;
   bool attribute = e->kind == ExprKind::kGetAttr && e->text == key;
@@ -40,7 +41,8 @@ bool loops_over_content(const Template& tmpl) {
   for (size_t before = 0; before != lists.size();) {  // until no assignment adds a name
     before = lists.size();
     each_statement(tmpl.body, [&](const Stmt& s) {
-      if (s.kind == StmtKind::kSet && s.target->kind == ExprKind::kName && reaches_any(s.exprs[0].get(), lists, nullptr)) {
+      if (s.kind == StmtKind::kSet && s.target->kind == ExprKind::kName &&
+          reaches_any(s.exprs[0].get(), lists, nullptr)) {
         lists.insert(s.target->text);
       }
     });

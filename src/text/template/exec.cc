@@ -30,8 +30,10 @@ void Interpreter::emit(std::string_view s) {
 }
 
 void Interpreter::emit(const Value& v) {
-  if (v.is_text()) emit(v.text());
-  else emit(std::string_view(str(v)));
+  if (v.is_text())
+    emit(v.text());
+  else
+    emit(std::string_view(str(v)));
 }
 
 std::string Interpreter::capture(const Body& body) {
@@ -179,7 +181,8 @@ Value Interpreter::run_macro(const MacroDef& def, const ScopePtr& definition, Ar
     } else if (def.takes_kwargs) {
       rest.emplace_back(text(key), value);
     } else if (key == "caller") {
-      fail("macro '{}' was invoked with two values for the special caller argument. This is most likely a bug.", def.name);
+      fail("macro '{}' was invoked with two values for the special caller argument. This is most likely a bug.",
+           def.name);
     } else {
       fail("macro '{}' takes no keyword argument '{}'", def.name, key);
     }
@@ -194,7 +197,8 @@ Value Interpreter::run_macro(const MacroDef& def, const ScopePtr& definition, Ar
   if (def.takes_kwargs) scope->set(kwargs_symbol_, dict(std::move(rest)));
   if (def.takes_varargs) {
     std::vector<Value> more;
-    if (args.positional.size() > count) more.assign(args.positional.begin() + static_cast<ptrdiff_t>(count), args.positional.end());
+    if (args.positional.size() > count)
+      more.assign(args.positional.begin() + static_cast<ptrdiff_t>(count), args.positional.end());
     scope->set(varargs_symbol_, list(std::move(more), ListKind::kTuple));
   }
   size_t first_default = count - sig.defaults.size();

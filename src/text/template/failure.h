@@ -1,5 +1,6 @@
 #pragma once
-// The one exception of this folder: a template, its input or a limit is at fault. chat_template.cc catches it; nothing else leaves.
+// The one exception of this folder: a template, its input or a limit is at fault. chat_template.cc catches it; nothing
+// else leaves.
 #include <fmt/core.h>
 
 #include <string>

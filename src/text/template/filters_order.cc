@@ -9,7 +9,8 @@ namespace {
 // Stable, as sorted(): equal keys keep their order, in reverse too.
 std::vector<size_t> sorted_positions(Interpreter& in, const std::vector<Value>& keys, bool reverse) {
   return stable_order(keys.size(), [&](size_t a, size_t b) {
-    return reverse ? ordered(in.budget(), Order::kLess, keys[b], keys[a]) : ordered(in.budget(), Order::kLess, keys[a], keys[b]);
+    return reverse ? ordered(in.budget(), Order::kLess, keys[b], keys[a])
+                   : ordered(in.budget(), Order::kLess, keys[a], keys[b]);
   });
 }
 
@@ -101,7 +102,8 @@ Value groupby(Interpreter& in, const Value& v, Args& args) {
 }
 
 constexpr FilterRow kRows[] = {
-    {"sort", sort}, {"unique", unique}, {"min", extreme<false>}, {"max", extreme<true>}, {"dictsort", dictsort}, {"groupby", groupby},
+    {"sort", sort},         {"unique", unique},     {"min", extreme<false>},
+    {"max", extreme<true>}, {"dictsort", dictsort}, {"groupby", groupby},
 };
 
 }  // namespace

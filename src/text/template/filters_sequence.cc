@@ -77,7 +77,8 @@ Value reverse(Interpreter& in, const Value& v, Args& args) {
 Value map(Interpreter& in, const Value& v, Args& args) {
   std::vector<Value> out;
   if (!v.truthy()) return in.generator(std::move(out));
-  auto attribute = std::find_if(args.keywords.begin(), args.keywords.end(), [](const auto& kw) { return kw.first == "attribute"; });
+  auto attribute =
+      std::find_if(args.keywords.begin(), args.keywords.end(), [](const auto& kw) { return kw.first == "attribute"; });
   if (args.positional.empty() && attribute != args.keywords.end()) {
     auto bound = bind<2>("map", args, {"attribute", "default"});
     AttrGetter getter(in, *bound[0]);
@@ -166,9 +167,22 @@ Value sum(Interpreter& in, const Value& v, Args& args) {
 }
 
 constexpr FilterRow kRows[] = {
-    {"first", first}, {"last", last}, {"length", length}, {"count", length}, {"list", list}, {"items", items},
-    {"join", join}, {"reverse", reverse}, {"map", map}, {"select", select<true, false>}, {"reject", select<false, false>},
-    {"selectattr", select<true, true>}, {"rejectattr", select<false, true>}, {"batch", batch}, {"slice", slice}, {"sum", sum},
+    {"first", first},
+    {"last", last},
+    {"length", length},
+    {"count", length},
+    {"list", list},
+    {"items", items},
+    {"join", join},
+    {"reverse", reverse},
+    {"map", map},
+    {"select", select<true, false>},
+    {"reject", select<false, false>},
+    {"selectattr", select<true, true>},
+    {"rejectattr", select<false, true>},
+    {"batch", batch},
+    {"slice", slice},
+    {"sum", sum},
 };
 
 }  // namespace

@@ -115,7 +115,8 @@ Value wordcount(Interpreter& in, const Value& v, Args& args) {
 }
 
 Value format(Interpreter& in, const Value& v, Args& args) {
-  if (!args.positional.empty() && !args.keywords.empty()) fail("can't handle positional and keyword arguments at the same time");
+  if (!args.positional.empty() && !args.keywords.empty())
+    fail("can't handle positional and keyword arguments at the same time");
   Value text = v.is_text() ? v : in.text(in.str(v));
   if (args.keywords.empty()) return printf_format(in, text, in.list(std::move(args.positional), ListKind::kTuple));
   std::vector<std::pair<Value, Value>> pairs;
@@ -136,9 +137,12 @@ std::string quote_url(std::string_view s, bool keep_slash, bool plus) {
     auto u = static_cast<unsigned char>(c);
     bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                  std::string_view("_.-~").find(c) != std::string_view::npos || (c == '/' && keep_slash);
-    if (plain) out += c;
-    else if (c == ' ' && plus) out += '+';
-    else out += fmt::format("%{:02X}", u);
+    if (plain)
+      out += c;
+    else if (c == ' ' && plus)
+      out += '+';
+    else
+      out += fmt::format("%{:02X}", u);
   }
   return out;
 }
@@ -164,10 +168,23 @@ Value urlencode(Interpreter& in, const Value& v, Args& args) {
 }
 
 constexpr FilterRow kRows[] = {
-    {"upper", mapped<to_upper>}, {"lower", mapped<to_lower>}, {"capitalize", mapped<to_capitalized>},
-    {"title", mapped<title_words>}, {"trim", trim}, {"replace", replace}, {"indent", indent}, {"truncate", truncate},
-    {"center", center}, {"wordcount", wordcount}, {"format", format}, {"string", string}, {"safe", safe},
-    {"escape", escape}, {"e", escape}, {"forceescape", force_escape}, {"urlencode", urlencode},
+    {"upper", mapped<to_upper>},
+    {"lower", mapped<to_lower>},
+    {"capitalize", mapped<to_capitalized>},
+    {"title", mapped<title_words>},
+    {"trim", trim},
+    {"replace", replace},
+    {"indent", indent},
+    {"truncate", truncate},
+    {"center", center},
+    {"wordcount", wordcount},
+    {"format", format},
+    {"string", string},
+    {"safe", safe},
+    {"escape", escape},
+    {"e", escape},
+    {"forceescape", force_escape},
+    {"urlencode", urlencode},
 };
 
 }  // namespace

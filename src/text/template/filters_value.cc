@@ -148,7 +148,8 @@ Value with_sorted_keys(Interpreter& in, const Value& v) {
     Args sensitive;
     sensitive.positional.push_back(Value(true));
     Value sorted = in.call_filter("dictsort", v, sensitive);
-    for (const Value& pair : sorted.list().items) pairs.emplace_back(pair.list().items[0], with_sorted_keys(in, pair.list().items[1]));
+    for (const Value& pair : sorted.list().items)
+      pairs.emplace_back(pair.list().items[0], with_sorted_keys(in, pair.list().items[1]));
     return in.dict(std::move(pairs));
   }
   if (v.is_list() && (v.list().kind == ListKind::kList || v.list().kind == ListKind::kTuple)) {
@@ -167,8 +168,8 @@ Value pprint(Interpreter& in, const Value& v, Args& args) {
 }
 
 constexpr FilterRow kRows[] = {
-    {"default", default_value}, {"d", default_value}, {"int", to_int}, {"float", to_float}, {"abs", absolute},
-    {"round", round}, {"attr", attr}, {"tojson", json_filter}, {"pprint", pprint},
+    {"default", default_value}, {"d", default_value}, {"int", to_int},         {"float", to_float}, {"abs", absolute},
+    {"round", round},           {"attr", attr},       {"tojson", json_filter}, {"pprint", pprint},
 };
 
 }  // namespace

@@ -36,8 +36,10 @@ Spec parse_spec(std::string_view s) {
   if (!s.empty()) {
     size_t after = 0;
     next_char(s, after);
-    if (after < s.size() && is_align(s[after])) spec.fill = s.substr(0, after), spec.align = s[after], i = after + 1;
-    else if (is_align(s[0])) spec.align = s[0], i = 1;
+    if (after < s.size() && is_align(s[after]))
+      spec.fill = s.substr(0, after), spec.align = s[after], i = after + 1;
+    else if (is_align(s[0]))
+      spec.align = s[0], i = 1;
   }
   if (i < s.size() && (s[i] == '+' || s[i] == '-' || s[i] == ' ')) spec.sign = s[i++];
   if (i < s.size() && s[i] == '#') spec.alternate = true, ++i;
@@ -100,10 +102,12 @@ std::string format_float(Interpreter& in, double value, const Spec& spec) {
     digits = std::isnan(value) ? "nan" : "inf";
   } else {
     switch (spec.type) {
-      case 'f': case 'F': digits = fmt::format("{:.{}f}", magnitude, precision); break;
+      case 'f':
+      case 'F': digits = fmt::format("{:.{}f}", magnitude, precision); break;
       case 'e': digits = fmt::format("{:.{}e}", magnitude, precision); break;
       case 'E': digits = fmt::format("{:.{}E}", magnitude, precision); break;
-      case 'g': case 'n': digits = fmt::format("{:.{}g}", magnitude, precision); break;
+      case 'g':
+      case 'n': digits = fmt::format("{:.{}g}", magnitude, precision); break;
       case 'G': digits = fmt::format("{:.{}G}", magnitude, precision); break;
       case '%': digits = fmt::format("{:.{}f}%", magnitude * 100, precision); break;
       default:
@@ -125,7 +129,8 @@ std::string printf_value(Interpreter& in, char type, Spec& spec, const Value& v)
     std::string s = type == 's' ? in.str(v) : in.repr(v);
     if (spec.precision >= 0) {
       auto offsets = char_offsets(s);
-      if (static_cast<size_t>(spec.precision) + 1 < offsets.size()) s.resize(offsets[static_cast<size_t>(spec.precision)]);
+      if (static_cast<size_t>(spec.precision) + 1 < offsets.size())
+        s.resize(offsets[static_cast<size_t>(spec.precision)]);
     }
     spec.fill = " ";
     if (spec.align == '=') spec.align = '>';
@@ -138,8 +143,10 @@ std::string printf_value(Interpreter& in, char type, Spec& spec, const Value& v)
   }
   if (!v.is_number()) {
     if (v.is_undefined()) fail("{}", v.undefined_message());
-    if (type == 'd' || type == 'i' || type == 'u') fail("%{} format: a real number is required, not {}", type, v.type_name());
-    if (type == 'x' || type == 'X' || type == 'o') fail("%{} format: an integer is required, not {}", type, v.type_name());
+    if (type == 'd' || type == 'i' || type == 'u')
+      fail("%{} format: a real number is required, not {}", type, v.type_name());
+    if (type == 'x' || type == 'X' || type == 'o')
+      fail("%{} format: an integer is required, not {}", type, v.type_name());
     fail("must be real number, not {}", v.type_name());
   }
   if (type == 'd' || type == 'i' || type == 'u' || type == 'x' || type == 'X' || type == 'o') {
@@ -149,7 +156,8 @@ std::string printf_value(Interpreter& in, char type, Spec& spec, const Value& v)
     int64_t n = v.is_float() ? static_cast<int64_t>(d) : v.integer();
     int64_t precision = std::exchange(spec.precision, -1);
     std::string out = format_integer(in, n, spec);
-    if (precision > static_cast<int64_t>(out.size()) && n >= 0) out.insert(0, static_cast<size_t>(precision) - out.size(), '0');
+    if (precision > static_cast<int64_t>(out.size()) && n >= 0)
+      out.insert(0, static_cast<size_t>(precision) - out.size(), '0');
     return out;
   }
   spec.type = type;
@@ -173,14 +181,16 @@ std::string format_spec(Interpreter& in, const Value& value, std::string_view te
     if (spec.type && !float_type) fail("Unknown format code '{}' for object of type 'float'", spec.type);
     return format_float(in, value.number(), spec);
   }
-  if (!value.is_text() && !value.is_bool()) fail("unsupported format string passed to {}.__format__", value.type_name());
+  if (!value.is_text() && !value.is_bool())
+    fail("unsupported format string passed to {}.__format__", value.type_name());
   if (spec.type && spec.type != 's') fail("Unknown format code '{}' for object of type 'str'", spec.type);
   if (spec.align == '=' && spec.fill != "0") fail("'=' alignment not allowed in string format specifier");
   if (spec.align == '=') spec.align = '<';
   std::string s = in.str(value);
   if (spec.precision >= 0) {
     auto offsets = char_offsets(s);
-    if (static_cast<size_t>(spec.precision) + 1 < offsets.size()) s.resize(offsets[static_cast<size_t>(spec.precision)]);
+    if (static_cast<size_t>(spec.precision) + 1 < offsets.size())
+      s.resize(offsets[static_cast<size_t>(spec.precision)]);
   }
   return pad(in, spec, "", s, '<');
 }
@@ -215,10 +225,14 @@ Value printf_format(Interpreter& in, const Value& format, const Value& arguments
     Spec spec;
     bool zero = false;
     for (; i < f.size() && std::string_view("#0- +").find(f[i]) != std::string_view::npos; ++i) {
-      if (f[i] == '-') spec.align = '<';
-      else if (f[i] == '0') zero = true;
-      else if (f[i] == '#') spec.alternate = true;
-      else if (spec.sign != '+') spec.sign = f[i];
+      if (f[i] == '-')
+        spec.align = '<';
+      else if (f[i] == '0')
+        zero = true;
+      else if (f[i] == '#')
+        spec.alternate = true;
+      else if (spec.sign != '+')
+        spec.sign = f[i];
     }
     auto star_or_number = [&](int64_t limit) {
       if (i >= f.size() || f[i] != '*') return read_number(f, i, limit);

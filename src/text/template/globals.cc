@@ -91,8 +91,9 @@ struct GlobalRow {
   Function::Fn fn;
 };
 constexpr GlobalRow kGlobals[] = {
-    {"range", make_range},   {"dict", make_dict},     {"namespace", make_namespace},           {"cycler", make_cycler},
-    {"joiner", make_joiner}, {"raise_exception", raise_exception}, {"strftime_now", strftime_now},
+    {"range", make_range},          {"dict", make_dict},     {"namespace", make_namespace},
+    {"cycler", make_cycler},        {"joiner", make_joiner}, {"raise_exception", raise_exception},
+    {"strftime_now", strftime_now},
 };
 
 }  // namespace

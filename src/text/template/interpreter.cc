@@ -38,10 +38,18 @@ void Scope::set(int symbol, Value value) {
 }
 
 Interpreter::Interpreter(const Template& tmpl, const json::object& variables, double now_s, const RenderLimits& limits)
-    : template_(tmpl), loop_symbol_(tmpl.symbols.find("loop")), caller_symbol_(tmpl.symbols.find("caller")),
-      kwargs_symbol_(tmpl.symbols.find("kwargs")), varargs_symbol_(tmpl.symbols.find("varargs")), variables_(variables), now_s_(now_s), limits_(limits),
-      budget_(limits.max_steps, limits.max_memory_bytes), context_(tmpl.symbols.size()),
-      top_(std::make_shared<Scope>(nullptr)), scope_(top_) {}
+    : template_(tmpl),
+      loop_symbol_(tmpl.symbols.find("loop")),
+      caller_symbol_(tmpl.symbols.find("caller")),
+      kwargs_symbol_(tmpl.symbols.find("kwargs")),
+      varargs_symbol_(tmpl.symbols.find("varargs")),
+      variables_(variables),
+      now_s_(now_s),
+      limits_(limits),
+      budget_(limits.max_steps, limits.max_memory_bytes),
+      context_(tmpl.symbols.size()),
+      top_(std::make_shared<Scope>(nullptr)),
+      scope_(top_) {}
 
 Interpreter::~Interpreter() {
   for (auto& ns : tracked_namespaces_) ns->clear();

@@ -1,4 +1,5 @@
-// A tool for tests: reads JSON lines {"template", "variables", "now"} from stdin and answers each with {"text"} or {"error"}.
+// A tool for tests: reads JSON lines {"template", "variables", "now"} from stdin and answers each with {"text"} or
+// {"error"}.
 #include <iostream>
 #include <string>
 
@@ -19,8 +20,10 @@ int main() {
         fail(compiled.error());
       } else {
         auto text = compiled->render(object.at("variables").as_object(), vllm::get_double(object, "now").value_or(0));
-        if (text) answer["text"] = *text;
-        else fail(text.error());
+        if (text)
+          answer["text"] = *text;
+        else
+          fail(text.error());
         answer["content_format"] = compiled->content_format();
       }
     }

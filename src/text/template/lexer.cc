@@ -10,8 +10,8 @@
 namespace vllm::text::tmpl {
 namespace {
 
-constexpr std::string_view kOperators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]",
-                                           "(",  ")",  "{",  "}",  ">",  "<",  "=", ".", ":", "|", ",", ";"};
+constexpr std::string_view kOperators[] = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
+                                           "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
 
 // \r\n and \r become \n; one newline at the end of the template is dropped.
 std::string normalized(std::string_view source) {
@@ -96,7 +96,8 @@ class Lexer {
     } else if (sign != '+' && !is_variable) {
       size_t newline = text.rfind('\n');
       size_t line_start = newline == std::string_view::npos ? 0 : newline + 1;
-      if ((line_start > 0 || line_starting_) && strip_left(text.substr(line_start)).empty()) text = text.substr(0, line_start);
+      if ((line_start > 0 || line_starting_) && strip_left(text.substr(line_start)).empty())
+        text = text.substr(0, line_start);
     }
     if (!text.empty()) add(TokenKind::kData, std::string(text));
   }

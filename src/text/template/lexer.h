@@ -8,13 +8,23 @@
 namespace vllm::text::tmpl {
 
 enum class TokenKind : uint8_t {
-  kEnd, kData, kVariableBegin, kVariableEnd, kBlockBegin, kBlockEnd, kName, kString, kInteger, kFloat, kOperator,
+  kEnd,
+  kData,
+  kVariableBegin,
+  kVariableEnd,
+  kBlockBegin,
+  kBlockEnd,
+  kName,
+  kString,
+  kInteger,
+  kFloat,
+  kOperator,
 };
 
 struct Token {
   TokenKind kind = TokenKind::kEnd;
   int line = 1;
-  std::string text;      // data, name, unescaped string or operator
+  std::string text;  // data, name, unescaped string or operator
   int64_t integer = 0;
   double number = 0;
 

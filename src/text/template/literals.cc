@@ -16,9 +16,12 @@ bool is_digit_of(char c, int base) {
 size_t digits_end(std::string_view s, size_t pos, int base) {
   if (pos >= s.size() || !is_digit_of(s[pos], base)) return pos;
   while (pos < s.size()) {
-    if (is_digit_of(s[pos], base)) ++pos;
-    else if (s[pos] == '_' && pos + 1 < s.size() && is_digit_of(s[pos + 1], base)) pos += 2;
-    else break;
+    if (is_digit_of(s[pos], base))
+      ++pos;
+    else if (s[pos] == '_' && pos + 1 < s.size() && is_digit_of(s[pos + 1], base))
+      pos += 2;
+    else
+      break;
   }
   return pos;
 }
@@ -73,9 +76,12 @@ size_t scan_number(std::string_view s, bool after_dot, NumberLiteral& out) {
     } else {
       length = 1;
       while (length < s.size()) {
-        if (s[length] == '0') ++length;
-        else if (s[length] == '_' && length + 1 < s.size() && s[length + 1] == '0') length += 2;
-        else break;
+        if (s[length] == '0')
+          ++length;
+        else if (s[length] == '_' && length + 1 < s.size() && s[length + 1] == '0')
+          length += 2;
+        else
+          break;
       }
     }
   } else {
@@ -113,7 +119,9 @@ bool unescape(std::string_view body, std::string& out, std::string& problem) {
     char c = body[i];
     switch (c) {
       case '\n': break;
-      case '\\': case '\'': case '"': out += c; break;
+      case '\\':
+      case '\'':
+      case '"': out += c; break;
       case 'a': out += '\a'; break;
       case 'b': out += '\b'; break;
       case 'f': out += '\f'; break;
@@ -121,14 +129,18 @@ bool unescape(std::string_view body, std::string& out, std::string& problem) {
       case 'r': out += '\r'; break;
       case 't': out += '\t'; break;
       case 'v': out += '\v'; break;
-      case 'x': case 'u': case 'U': {
+      case 'x':
+      case 'u':
+      case 'U': {
         size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : 8;
         uint32_t value = 0;
         const char* start = body.data() + i + 1;
         const char* end = start + std::min(digits, body.size() - i - 1);
         auto [stop, ec] = std::from_chars(start, end, value, 16);
         if (ec != std::errc() || stop != start + digits) {
-          problem = c == 'x' ? "truncated \\xXX escape" : c == 'u' ? "truncated \\uXXXX escape" : "truncated \\UXXXXXXXX escape";
+          problem = c == 'x'   ? "truncated \\xXX escape"
+                    : c == 'u' ? "truncated \\uXXXX escape"
+                               : "truncated \\UXXXXXXXX escape";
           return false;
         }
         if (value > 0x10FFFF) {
@@ -144,7 +156,8 @@ bool unescape(std::string_view body, std::string& out, std::string& problem) {
         if (c >= '0' && c <= '7') {
           char32_t value = 0;
           size_t n = 0;
-          while (n < 3 && i + n < body.size() && body[i + n] >= '0' && body[i + n] <= '7') value = value * 8 + (body[i + n++] - '0');
+          while (n < 3 && i + n < body.size() && body[i + n] >= '0' && body[i + n] <= '7')
+            value = value * 8 + (body[i + n++] - '0');
           append_char(out, value);
           i += n - 1;
         } else {

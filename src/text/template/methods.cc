@@ -64,7 +64,8 @@ constexpr MethodRow kDictMethods[] = {
 };
 constexpr MethodRow kListMethods[] = {{"index", list_index}, {"count", list_count}, {"copy", same}};
 constexpr std::string_view kDictMutators[] = {"clear", "pop", "popitem", "setdefault", "update"};
-constexpr std::string_view kListMutators[] = {"append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"};
+constexpr std::string_view kListMutators[] = {"append", "clear", "pop",    "reverse",
+                                              "insert", "sort",  "extend", "remove"};
 
 template <size_t N>
 MethodFn find_in(const MethodRow (&rows)[N], std::string_view name) {
@@ -88,7 +89,9 @@ MethodFn find_method(const Value& self, std::string_view name) {
 }
 
 bool is_mutating(const Value& self, std::string_view name) {
-  auto among = [&](const auto& names) { return std::find(std::begin(names), std::end(names), name) != std::end(names); };
+  auto among = [&](const auto& names) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+  };
   if (self.is_dict()) return among(kDictMutators);
   return self.is_list() && self.list().kind == ListKind::kList && among(kListMutators);
 }

@@ -232,7 +232,8 @@ Value remove_affix(Interpreter& in, const Value& self, Args& args) {
 template <char Where>
 Value pad(Interpreter& in, const Value& self, Args& args) {
   auto bound = bind<2>("center", args, {"", ""}, 1);
-  return like(in, self, pad_text(in, self.text(), bound.integer(0, 0), bound[1] ? text_arg(*bound[1], "center") : " ", Where));
+  return like(in, self,
+              pad_text(in, self.text(), bound.integer(0, 0), bound[1] ? text_arg(*bound[1], "center") : " ", Where));
 }
 
 Value zfill(Interpreter& in, const Value& self, Args& args) {
@@ -296,7 +297,9 @@ Value is_printable_text(Interpreter& in, const Value& self, Args& args) {
   return all_chars<is_printable>(in, self, args);
 }
 
-Value format(Interpreter& in, const Value& self, Args& args) { return like(in, self, format_text(in, self.text(), args)); }
+Value format(Interpreter& in, const Value& self, Args& args) {
+  return like(in, self, format_text(in, self.text(), args));
+}
 Value format_map(Interpreter& in, const Value& self, Args& args) {
   auto bound = bind<1>("format_map", args, {""}, 1);
   if (!bound[0]->is_dict()) fail("format_map() takes a mapping");
@@ -306,18 +309,49 @@ Value format_map(Interpreter& in, const Value& self, Args& args) {
 }
 
 constexpr MethodRow kTextMethods[] = {
-    {"upper", mapped<to_upper>}, {"lower", mapped<to_lower>}, {"casefold", mapped<to_lower>}, {"title", mapped<to_title>},
-    {"capitalize", mapped<to_capitalized>}, {"swapcase", mapped<swap_case>}, {"strip", strip<true, true>},
-    {"lstrip", strip<true, false>}, {"rstrip", strip<false, true>}, {"split", split<false>}, {"rsplit", split<true>},
-    {"splitlines", splitlines}, {"partition", partition<false>}, {"rpartition", partition<true>},
-    {"startswith", starts_or_ends<false>}, {"endswith", starts_or_ends<true>}, {"find", find<false, false>},
-    {"rfind", find<true, false>}, {"index", find<false, true>}, {"rindex", find<true, true>}, {"count", count},
-    {"replace", replace}, {"join", join}, {"removeprefix", remove_affix<false>}, {"removesuffix", remove_affix<true>},
-    {"center", pad<'c'>}, {"ljust", pad<'l'>}, {"rjust", pad<'r'>}, {"zfill", zfill}, {"expandtabs", expandtabs},
-    {"format", format}, {"format_map", format_map}, {"isdigit", all_chars<is_digit>}, {"isdecimal", all_chars<is_decimal>},
-    {"isnumeric", all_chars<is_numeric>}, {"isalpha", all_chars<is_alpha>}, {"isalnum", all_chars<alnum>},
-    {"isspace", all_chars<is_space>}, {"isupper", is_all_upper}, {"islower", is_all_lower}, {"istitle", is_titled},
-    {"isascii", is_ascii_text}, {"isprintable", is_printable_text},
+    {"upper", mapped<to_upper>},
+    {"lower", mapped<to_lower>},
+    {"casefold", mapped<to_lower>},
+    {"title", mapped<to_title>},
+    {"capitalize", mapped<to_capitalized>},
+    {"swapcase", mapped<swap_case>},
+    {"strip", strip<true, true>},
+    {"lstrip", strip<true, false>},
+    {"rstrip", strip<false, true>},
+    {"split", split<false>},
+    {"rsplit", split<true>},
+    {"splitlines", splitlines},
+    {"partition", partition<false>},
+    {"rpartition", partition<true>},
+    {"startswith", starts_or_ends<false>},
+    {"endswith", starts_or_ends<true>},
+    {"find", find<false, false>},
+    {"rfind", find<true, false>},
+    {"index", find<false, true>},
+    {"rindex", find<true, true>},
+    {"count", count},
+    {"replace", replace},
+    {"join", join},
+    {"removeprefix", remove_affix<false>},
+    {"removesuffix", remove_affix<true>},
+    {"center", pad<'c'>},
+    {"ljust", pad<'l'>},
+    {"rjust", pad<'r'>},
+    {"zfill", zfill},
+    {"expandtabs", expandtabs},
+    {"format", format},
+    {"format_map", format_map},
+    {"isdigit", all_chars<is_digit>},
+    {"isdecimal", all_chars<is_decimal>},
+    {"isnumeric", all_chars<is_numeric>},
+    {"isalpha", all_chars<is_alpha>},
+    {"isalnum", all_chars<alnum>},
+    {"isspace", all_chars<is_space>},
+    {"isupper", is_all_upper},
+    {"islower", is_all_lower},
+    {"istitle", is_titled},
+    {"isascii", is_ascii_text},
+    {"isprintable", is_printable_text},
 };
 
 }  // namespace

@@ -20,7 +20,10 @@ std::optional<Value> Namespace::get_attr(Interpreter&, std::string_view name) {
 
 void Namespace::set(Interpreter& in, std::string_view name, Value value) {
   if (name.starts_with('_')) {
-    fail("Chat templates cannot store underscore-prefixed attributes on a namespace, but got '{}'. Please rename the attribute.", name);
+    fail(
+        "Chat templates cannot store underscore-prefixed attributes on a namespace, but got '{}'. Please rename the "
+        "attribute.",
+        name);
   }
   in.budget().step(static_cast<int64_t>(attrs_.size() / 16));
   for (auto& [key, old] : attrs_) {
@@ -33,7 +36,9 @@ void Namespace::set(Interpreter& in, std::string_view name, Value value) {
   attrs_.emplace_back(name, std::move(value));
 }
 
-std::string Macro::repr(Interpreter& in) const { return "<Macro " + (def_.name.empty() ? "anonymous" : "'" + def_.name + "'") + ">"; }
+std::string Macro::repr(Interpreter& in) const {
+  return "<Macro " + (def_.name.empty() ? "anonymous" : "'" + def_.name + "'") + ">";
+}
 
 std::optional<Value> Macro::get_attr(Interpreter& in, std::string_view name) {
   if (name == "name") return def_.name.empty() ? Value() : in.text(def_.name);
@@ -49,7 +54,11 @@ std::optional<Value> Macro::get_attr(Interpreter& in, std::string_view name) {
 }
 
 LoopObject::LoopObject(Interpreter& in, const Stmt& stmt, const Value& iterable, ScopePtr scope, int depth0)
-    : stmt_(stmt), items_(in, iterable), scope_(std::move(scope)), depth0_(depth0), container_depth_(iterable.depth() + 1) {
+    : stmt_(stmt),
+      items_(in, iterable),
+      scope_(std::move(scope)),
+      depth0_(depth0),
+      container_depth_(iterable.depth() + 1) {
   if (!stmt.exprs[1]) length_ = items_.length();
 }
 

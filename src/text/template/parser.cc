@@ -72,10 +72,12 @@ void Parser::unknown_tag(const Token* tag) {
     std::string looking;
     for (auto name : end_names_.back()) looking += (looking.empty() ? "'" : " or '") + std::string(name) + "'";
     bool expected = tag && std::any_of(end_names_.begin(), end_names_.end(), [&](const Names& names) {
-      return std::find(names.begin(), names.end(), tag->text) != names.end();
-    });
-    message += expected ? " You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for " + looking + "."
-                        : " Jinja was looking for the following tags: " + looking + ".";
+                      return std::find(names.begin(), names.end(), tag->text) != names.end();
+                    });
+    message += expected
+                   ? " You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for " +
+                         looking + "."
+                   : " Jinja was looking for the following tags: " + looking + ".";
   }
   if (!open_tags_.empty()) {
     message += " The innermost block that needs to be closed is '" + open_tags_.back() + "'.";

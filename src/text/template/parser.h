@@ -18,7 +18,7 @@ class Parser {
  private:
   using Names = std::vector<std::string_view>;
   struct TupleOptions {
-    bool simplified = false;      // primaries only: assignment targets
+    bool simplified = false;  // primaries only: assignment targets
     bool with_condexpr = true;
     bool parenthesized = false;   // an empty tuple is allowed
     bool with_namespace = false;  // `ns.name` is a target

@@ -1,4 +1,5 @@
-// Expressions, lowest precedence first: conditional, or, and, not, comparison, + -, ~, * / // %, **, unary, postfix, filters and tests.
+// Expressions, lowest precedence first: conditional, or, and, not, comparison, + -, ~, * / // %, **, unary, postfix,
+// filters and tests.
 #include <array>
 #include <optional>
 
@@ -18,7 +19,8 @@ struct OpName {
   std::string_view sign;
   Op op;
 };
-constexpr OpName kCompareOps[] = {{"==", Op::kEq}, {"!=", Op::kNe}, {"<", Op::kLt}, {"<=", Op::kLe}, {">", Op::kGt}, {">=", Op::kGe}};
+constexpr OpName kCompareOps[] = {{"==", Op::kEq}, {"!=", Op::kNe}, {"<", Op::kLt},
+                                  {"<=", Op::kLe}, {">", Op::kGt},  {">=", Op::kGe}};
 constexpr OpName kAddOps[] = {{"+", Op::kAdd}, {"-", Op::kSub}};
 constexpr OpName kMulOps[] = {{"*", Op::kMul}, {"/", Op::kDiv}, {"//", Op::kFloorDiv}, {"%", Op::kMod}};
 constexpr OpName kPowOps[] = {{"**", Op::kPow}};
@@ -235,18 +237,25 @@ ExprPtr Parser::parse_dict() {
 
 ExprPtr Parser::parse_postfix(ExprPtr node) {
   while (true) {
-    if (current().is_op(".") || current().is_op("[")) node = parse_subscript(std::move(node));
-    else if (current().is_op("(")) node = parse_call(std::move(node));
-    else return node;
+    if (current().is_op(".") || current().is_op("["))
+      node = parse_subscript(std::move(node));
+    else if (current().is_op("("))
+      node = parse_call(std::move(node));
+    else
+      return node;
   }
 }
 
 ExprPtr Parser::parse_filters_and_tests(ExprPtr node) {
   while (true) {
-    if (current().is_op("|")) node = parse_filter(std::move(node));
-    else if (current().is_name("is")) node = parse_test(std::move(node));
-    else if (current().is_op("(")) node = parse_call(std::move(node));
-    else return node;
+    if (current().is_op("|"))
+      node = parse_filter(std::move(node));
+    else if (current().is_name("is"))
+      node = parse_test(std::move(node));
+    else if (current().is_op("("))
+      node = parse_call(std::move(node));
+    else
+      return node;
   }
 }
 
@@ -290,8 +299,10 @@ ExprPtr Parser::parse_subscript(ExprPtr object) {
   }
   expect_op("]");
   if (sliced) return node;
-  if (keys->kids.size() == 1) adopt(*node, std::move(keys->kids[0]));
-  else adopt(*node, std::move(keys));
+  if (keys->kids.size() == 1)
+    adopt(*node, std::move(keys->kids[0]));
+  else
+    adopt(*node, std::move(keys));
   return node;
 }
 

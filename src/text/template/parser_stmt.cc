@@ -131,8 +131,10 @@ std::unique_ptr<Stmt> Parser::parse_for(int line) {
   stmt->exprs.push_back(skip_name("if") ? parse_expression() : nullptr);
   stmt->recursive = skip_name("recursive");
   stmt->bodies.push_back(parse_statements({"endfor", "else"}));
-  if (next().is_name("endfor")) stmt->bodies.emplace_back();
-  else stmt->bodies.push_back(parse_to_end("endfor"));
+  if (next().is_name("endfor"))
+    stmt->bodies.emplace_back();
+  else
+    stmt->bodies.push_back(parse_to_end("endfor"));
   return stmt;
 }
 

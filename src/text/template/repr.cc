@@ -45,31 +45,43 @@ void write_list(Interpreter& in, Sink& out, const List& list) {
                              : fmt::format("range({}, {}, {})", list.start, list.stop, list.step));
       return;
     case ListKind::kGenerator: out.add("<generator object>"); return;
-    case ListKind::kTuple: case ListKind::kGroup:
+    case ListKind::kTuple:
+    case ListKind::kGroup:
       out.add("(");
       write_items(in, out, list.items);
       out.add(list.items.size() == 1 ? ",)" : ")");
       return;
-    default:
-      break;
+    default: break;
   }
   bool view = list.kind != ListKind::kList;
-  if (view) out.add(list.kind == ListKind::kKeys ? "dict_keys(" : list.kind == ListKind::kValues ? "dict_values(" : "dict_items(");
+  if (view)
+    out.add(list.kind == ListKind::kKeys     ? "dict_keys("
+            : list.kind == ListKind::kValues ? "dict_values("
+                                             : "dict_items(");
   out.add("[");
   write_items(in, out, list.items);
   out.add(view ? "])" : "]");
 }
 
 void write(Interpreter& in, Sink& out, const Value& v) {
-  if (v.is_none()) out.add("None");
-  else if (v.is_undefined()) out.add("Undefined");
-  else if (v.is_bool()) out.add(v.boolean() ? "True" : "False");
-  else if (v.is_int()) out.add(std::to_string(v.integer()));
-  else if (v.is_float()) out.add(float_repr(v.number()));
-  else if (v.is_markup()) out.add("Markup(" + quoted(v.text()) + ")");
-  else if (v.is_text()) out.add(quoted(v.text()));
-  else if (v.is_list()) write_list(in, out, v.list());
-  else if (v.is_object()) out.add(v.object()->repr(in));
+  if (v.is_none())
+    out.add("None");
+  else if (v.is_undefined())
+    out.add("Undefined");
+  else if (v.is_bool())
+    out.add(v.boolean() ? "True" : "False");
+  else if (v.is_int())
+    out.add(std::to_string(v.integer()));
+  else if (v.is_float())
+    out.add(float_repr(v.number()));
+  else if (v.is_markup())
+    out.add("Markup(" + quoted(v.text()) + ")");
+  else if (v.is_text())
+    out.add(quoted(v.text()));
+  else if (v.is_list())
+    write_list(in, out, v.list());
+  else if (v.is_object())
+    out.add(v.object()->repr(in));
   else {
     out.add("{");
     bool first = true;
@@ -98,14 +110,22 @@ std::string quoted(std::string_view s) {
   for (size_t pos = 0; pos < s.size();) {
     size_t start = pos;
     char32_t c = next_char(s, pos);
-    if (c == static_cast<char32_t>(quote) || c == '\\') out += '\\', out += static_cast<char>(c);
-    else if (c == '\n') out += "\\n";
-    else if (c == '\r') out += "\\r";
-    else if (c == '\t') out += "\\t";
-    else if (is_printable(c)) out += s.substr(start, pos - start);
-    else if (c < 0x100) out += fmt::format("\\x{:02x}", static_cast<uint32_t>(c));
-    else if (c < 0x10000) out += fmt::format("\\u{:04x}", static_cast<uint32_t>(c));
-    else out += fmt::format("\\U{:08x}", static_cast<uint32_t>(c));
+    if (c == static_cast<char32_t>(quote) || c == '\\')
+      out += '\\', out += static_cast<char>(c);
+    else if (c == '\n')
+      out += "\\n";
+    else if (c == '\r')
+      out += "\\r";
+    else if (c == '\t')
+      out += "\\t";
+    else if (is_printable(c))
+      out += s.substr(start, pos - start);
+    else if (c < 0x100)
+      out += fmt::format("\\x{:02x}", static_cast<uint32_t>(c));
+    else if (c < 0x10000)
+      out += fmt::format("\\u{:04x}", static_cast<uint32_t>(c));
+    else
+      out += fmt::format("\\U{:08x}", static_cast<uint32_t>(c));
   }
   out += quote;
   return out;

@@ -40,15 +40,19 @@ class Resolver {
         body(s.bodies[0], {.soft = false, .in_loop = true, .macro = where.macro});
         body(s.bodies[1], inner);
         return;
-      case StmtKind::kMacro: case StmtKind::kCall: case StmtKind::kGeneration:
+      case StmtKind::kMacro:
+      case StmtKind::kCall:
+      case StmtKind::kGeneration:
         for (auto& e : s.exprs) expr(e.get(), where);
         macro(*s.macro, where);
         return;
-      case StmtKind::kSetBlock: case StmtKind::kFilter:
+      case StmtKind::kSetBlock:
+      case StmtKind::kFilter:
         for (auto& e : s.exprs) expr(e.get(), where);
         inner.in_loop = false;
         break;
-      case StmtKind::kBreak: case StmtKind::kContinue:
+      case StmtKind::kBreak:
+      case StmtKind::kContinue:
         if (!where.in_loop) fail_at(s.line, "'{}' outside loop", s.kind == StmtKind::kBreak ? "break" : "continue");
         return;
       default:

@@ -1,5 +1,6 @@
 #pragma once
-// The pass between parsing and running: binds filters and tests, checks loop controls, finds what macros take and the template reads.
+// The pass between parsing and running: binds filters and tests, checks loop controls, finds what macros take and the
+// template reads.
 #include <set>
 #include <string>
 #include <string_view>

@@ -15,7 +15,7 @@ std::string format_time(std::string_view format, double now_s) {
   if (format.size() > 4096) fail("a time format of more than 4096 characters");
   auto seconds = static_cast<time_t>(std::floor(now_s));
   auto micros = static_cast<int>(std::floor((now_s - std::floor(now_s)) * 1e6));
-  struct tm local {};
+  struct tm local{};
   localtime_r(&seconds, &local);
   std::string out;
   for (size_t i = 0; i < format.size(); ++i) {
@@ -29,8 +29,9 @@ std::string format_time(std::string_view format, double now_s) {
       continue;
     }
     if (directive == "%z" || directive == "%Z") continue;  // datetime.now() carries no zone
-    if ((format[i] == '-' || format[i] == 'E' || format[i] == 'O' || format[i] == '_' || format[i] == '0' || format[i] == '^' ||
-         format[i] == '#') && i + 1 < format.size()) {
+    if ((format[i] == '-' || format[i] == 'E' || format[i] == 'O' || format[i] == '_' || format[i] == '0' ||
+         format[i] == '^' || format[i] == '#') &&
+        i + 1 < format.size()) {
       directive += format[++i];
     }
     char buffer[128];

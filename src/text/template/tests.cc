@@ -33,7 +33,8 @@ bool string(const Value& v) { return v.is_text(); }
 bool mapping(const Value& v) { return v.is_dict(); }
 bool sequence(const Value& v) { return v.is_text() || v.is_dict() || (v.is_list() && v.list().has_index()); }
 bool iterable(const Value& v) {
-  return v.is_text() || v.is_dict() || v.is_list() || v.is_undefined() || (v.is_object() && v.object()->type_name() == "LoopContext");
+  return v.is_text() || v.is_dict() || v.is_list() || v.is_undefined() ||
+         (v.is_object() && v.object()->type_name() == "LoopContext");
 }
 bool callable(const Value& v) { return v.is_undefined() || (v.is_object() && v.object()->callable()); }
 bool escaped(const Value& v) { return v.is_markup(); }
@@ -54,7 +55,9 @@ bool divisibleby(Interpreter& in, const Value& v, Args& args) {
 bool equals(Interpreter& in, const Value& v, Args& args) { return in.equal(v, only_arg(args, "eq")); }
 bool differs(Interpreter& in, const Value& v, Args& args) { return !in.equal(v, only_arg(args, "ne")); }
 template <Order O>
-bool compares(Interpreter& in, const Value& v, Args& args) { return ordered(in.budget(), O, v, only_arg(args, "compare")); }
+bool compares(Interpreter& in, const Value& v, Args& args) {
+  return ordered(in.budget(), O, v, only_arg(args, "compare"));
+}
 bool same_as(Interpreter&, const Value& v, Args& args) {
   auto bound = bind<1>("sameas", args, {"other"}, 1);
   return v.same_as(*bound[0]);
@@ -71,16 +74,45 @@ struct TestRow {
   TestFn fn;
 };
 constexpr TestRow kTests[] = {
-    {"defined", unary<defined>}, {"undefined", unary<undefined>}, {"none", unary<none>}, {"boolean", unary<boolean>},
-    {"true", unary<is_true>}, {"false", unary<is_false>}, {"integer", unary<integer>}, {"float", unary<floating>},
-    {"number", unary<number>}, {"string", unary<string>}, {"mapping", unary<mapping>}, {"sequence", unary<sequence>},
-    {"iterable", unary<iterable>}, {"callable", unary<callable>}, {"escaped", unary<escaped>}, {"lower", lower},
-    {"upper", upper}, {"odd", odd}, {"even", even}, {"divisibleby", divisibleby}, {"==", equals}, {"eq", equals},
-    {"equalto", equals}, {"!=", differs}, {"ne", differs}, {">", compares<Order::kGreater>}, {"gt", compares<Order::kGreater>},
-    {"greaterthan", compares<Order::kGreater>}, {">=", compares<Order::kGreaterEqual>}, {"ge", compares<Order::kGreaterEqual>},
-    {"<", compares<Order::kLess>}, {"lt", compares<Order::kLess>}, {"lessthan", compares<Order::kLess>},
-    {"<=", compares<Order::kLessEqual>}, {"le", compares<Order::kLessEqual>}, {"sameas", same_as}, {"in", is_in},
-    {"filter", is_filter}, {"test", is_test},
+    {"defined", unary<defined>},
+    {"undefined", unary<undefined>},
+    {"none", unary<none>},
+    {"boolean", unary<boolean>},
+    {"true", unary<is_true>},
+    {"false", unary<is_false>},
+    {"integer", unary<integer>},
+    {"float", unary<floating>},
+    {"number", unary<number>},
+    {"string", unary<string>},
+    {"mapping", unary<mapping>},
+    {"sequence", unary<sequence>},
+    {"iterable", unary<iterable>},
+    {"callable", unary<callable>},
+    {"escaped", unary<escaped>},
+    {"lower", lower},
+    {"upper", upper},
+    {"odd", odd},
+    {"even", even},
+    {"divisibleby", divisibleby},
+    {"==", equals},
+    {"eq", equals},
+    {"equalto", equals},
+    {"!=", differs},
+    {"ne", differs},
+    {">", compares<Order::kGreater>},
+    {"gt", compares<Order::kGreater>},
+    {"greaterthan", compares<Order::kGreater>},
+    {">=", compares<Order::kGreaterEqual>},
+    {"ge", compares<Order::kGreaterEqual>},
+    {"<", compares<Order::kLess>},
+    {"lt", compares<Order::kLess>},
+    {"lessthan", compares<Order::kLess>},
+    {"<=", compares<Order::kLessEqual>},
+    {"le", compares<Order::kLessEqual>},
+    {"sameas", same_as},
+    {"in", is_in},
+    {"filter", is_filter},
+    {"test", is_test},
 };
 
 }  // namespace

@@ -6,7 +6,8 @@
 
 namespace vllm::text::tmpl {
 
-std::string replace_text(Interpreter& in, std::string_view s, std::string_view from, std::string_view to, int64_t count) {
+std::string replace_text(Interpreter& in, std::string_view s, std::string_view from, std::string_view to,
+                         int64_t count) {
   in.budget().step_bytes(s.size());
   std::string out;
   size_t at = 0;
@@ -38,7 +39,8 @@ std::string replace_text(Interpreter& in, std::string_view s, std::string_view f
   return out;
 }
 
-std::string_view strip_text(Interpreter& in, std::string_view s, std::optional<std::string_view> chars, bool left, bool right) {
+std::string_view strip_text(Interpreter& in, std::string_view s, std::optional<std::string_view> chars, bool left,
+                            bool right) {
   in.budget().step_bytes(s.size());
   if (!chars) {
     if (left) s = strip_left(s);

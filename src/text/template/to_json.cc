@@ -20,11 +20,16 @@ class Writer {
       in_.budget().check(out_.size() * 2);
       checked_ = out_.size() * 2;
     }
-    if (v.is_text()) string(v.text());
-    else if (v.is_dict()) object(v.dict(), level);
-    else if (v.is_list() && (v.list().kind == ListKind::kList || v.list().is_tuple())) array(v.list(), level);
-    else if (v.is_none() || v.is_bool() || v.is_number()) out_ += scalar(v);
-    else fail("Object of type {} is not JSON serializable", v.is_object() ? v.object()->type_name() : v.type_name());
+    if (v.is_text())
+      string(v.text());
+    else if (v.is_dict())
+      object(v.dict(), level);
+    else if (v.is_list() && (v.list().kind == ListKind::kList || v.list().is_tuple()))
+      array(v.list(), level);
+    else if (v.is_none() || v.is_bool() || v.is_number())
+      out_ += scalar(v);
+    else
+      fail("Object of type {} is not JSON serializable", v.is_object() ? v.object()->type_name() : v.type_name());
   }
 
  private:

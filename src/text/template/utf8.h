@@ -1,5 +1,6 @@
 #pragma once
-// Strings as Python sees them, stored as UTF-8: code points, whitespace, case. Ill-formed bytes count as one character each.
+// Strings as Python sees them, stored as UTF-8: code points, whitespace, case. Ill-formed bytes count as one character
+// each.
 #include <cstddef>
 #include <cstdint>
 #include <string>

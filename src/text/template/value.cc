@@ -7,7 +7,9 @@
 
 namespace vllm::text::tmpl {
 
-Value Value::undefined(std::string message) { return Value(Undefined{std::make_shared<const std::string>(std::move(message))}); }
+Value Value::undefined(std::string message) {
+  return Value(Undefined{std::make_shared<const std::string>(std::move(message))});
+}
 
 std::string_view Value::text() const { return std::get<TextPtr>(v_)->s; }
 bool Value::is_markup() const { return is_text() && std::get<TextPtr>(v_)->markup; }

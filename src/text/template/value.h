@@ -1,6 +1,6 @@
 #pragma once
-// Python values as templates see them. Text, List and Dict are immutable once made (the sandbox allows no changes), so they are
-// shared; only a generator's position and a Namespace change.
+// Python values as templates see them. Text, List and Dict are immutable once made (the sandbox allows no changes), so
+// they are shared; only a generator's position and a Namespace change.
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -52,10 +52,10 @@ class Value {
   bool is_none() const { return std::holds_alternative<None>(v_); }
   bool is_undefined() const { return std::holds_alternative<Undefined>(v_); }
   bool is_bool() const { return std::holds_alternative<bool>(v_); }
-  bool is_int() const { return std::holds_alternative<int64_t>(v_); }    // bool excluded
+  bool is_int() const { return std::holds_alternative<int64_t>(v_); }  // bool excluded
   bool is_float() const { return std::holds_alternative<double>(v_); }
   bool is_text() const { return std::holds_alternative<TextPtr>(v_); }
-  bool is_list() const { return std::holds_alternative<ListPtr>(v_); }   // any ListKind
+  bool is_list() const { return std::holds_alternative<ListPtr>(v_); }  // any ListKind
   bool is_dict() const { return std::holds_alternative<DictPtr>(v_); }
   bool is_object() const { return std::holds_alternative<ObjectPtr>(v_); }
   /// bool or int: what Python's isinstance(x, int) accepts.
@@ -106,7 +106,7 @@ struct List {
   ListKind kind = ListKind::kList;
   std::vector<Value> items;
   int depth = 1;
-  mutable size_t cursor = 0;           // kGenerator: items before it are consumed
+  mutable size_t cursor = 0;              // kGenerator: items before it are consumed
   int64_t start = 0, stop = 0, step = 1;  // kRange: for repr
   Charge charge;
   /// list, tuple and range have len() and []; views have len() only; generators neither.
@@ -146,7 +146,8 @@ class Object : public std::enable_shared_from_this<Object> {
   virtual std::optional<Value> get_attr(Interpreter& in, std::string_view name) { return std::nullopt; }
   virtual bool callable() const { return false; }
   virtual Value call(Interpreter& in, Args& args);
-  /// How deep containers nest below; what a Namespace or Macro holds does not count, the interpreter takes those apart itself.
+  /// How deep containers nest below; what a Namespace or Macro holds does not count, the interpreter takes those apart
+  /// itself.
   virtual int depth() const { return 0; }
   Charge charge;
 };

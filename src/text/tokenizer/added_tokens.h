@@ -26,7 +26,8 @@ struct TextPart {
   TokenId id;  // -1: no token
 };
 
-/// Finds the leftmost, then longest added token at each place. Time is the text's length times the longest token's at worst.
+/// Finds the leftmost, then longest added token at each place. Time is the text's length times the longest token's at
+/// worst.
 class AddedTokenMatcher {
  public:
   /// `token`'s `content` is what is looked for. Empty contents are ignored; the first of two equal contents wins.
@@ -44,7 +45,7 @@ class AddedTokenMatcher {
   Found longest_at(std::string_view text, size_t pos) const;
 
   std::vector<AddedToken> tokens_;
-  std::vector<int32_t> token_of_node_{kNone};  // node 0 is the root
+  std::vector<int32_t> token_of_node_{kNone};     // node 0 is the root
   std::unordered_map<uint64_t, uint32_t> edges_;  // node << 8 | byte -> node
   bool starts_[256] = {};
 };

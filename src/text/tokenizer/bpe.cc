@@ -33,7 +33,8 @@ uint64_t boundary_bit(char32_t left, char32_t right) {
 
 }  // namespace
 
-Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges, const BpeOptions& options) : options_(options) {
+Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges, const BpeOptions& options)
+    : options_(options) {
   static std::atomic<uint64_t> next_serial{1};
   serial_ = next_serial++;
   merges_.reserve(merges.size());
@@ -75,8 +76,10 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges, con
     for (TokenId id = 0; id < vocabulary.size(); ++id) {
       const std::string_view text = vocabulary.text(id);
       if (text.empty() || vocabulary.find(text) != id) continue;
-      if (!options.byte_level) raw = text;
-      else if (!from_byte_alphabet(text, raw)) continue;
+      if (!options.byte_level)
+        raw = text;
+      else if (!from_byte_alphabet(text, raw))
+        continue;
       const std::string_view key(at, raw.size());
       at = std::copy(raw.begin(), raw.end(), at);
       words_.insert(key, id);
@@ -111,8 +114,10 @@ void Bpe::encode(std::string_view word, std::vector<TokenId>& ids) const {
   if (options_.ignore_merges) {
     if (const TokenId id = words_.find(word); id >= 0) return ids.push_back(id);
   }
-  if (options_.byte_level) encode_cached(word, ids);
-  else encode_chars(word, ids);
+  if (options_.byte_level)
+    encode_cached(word, ids);
+  else
+    encode_chars(word, ids);
 }
 
 void Bpe::encode_chars(std::string_view word, std::vector<TokenId>& ids) const {

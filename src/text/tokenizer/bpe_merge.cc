@@ -74,7 +74,9 @@ class HeapMerger {
     uint32_t rank, pos;
     TokenId id;
   };
-  static bool later(const Candidate& a, const Candidate& b) { return a.rank != b.rank ? a.rank > b.rank : a.pos > b.pos; }
+  static bool later(const Candidate& a, const Candidate& b) {
+    return a.rank != b.rank ? a.rank > b.rank : a.pos > b.pos;
+  }
 
   const Merge* merge_at(uint32_t pos) const {
     const Link& left = links_[pos];

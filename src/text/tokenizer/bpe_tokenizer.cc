@@ -8,13 +8,15 @@
 namespace vllm::text {
 namespace {
 
-constexpr size_t kMaxText = size_t{1} << 30;       // bytes; word offsets are 32 bits wide
-constexpr size_t kMaxAddedLength = 512;            // bytes of an added token; bounds the time of looking for them
+constexpr size_t kMaxText = size_t{1} << 30;  // bytes; word offsets are 32 bits wide
+constexpr size_t kMaxAddedLength = 512;       // bytes of an added token; bounds the time of looking for them
 constexpr size_t kMaxAddedBytes = size_t{64} << 20;
 
-// The model's tokens and those that are only added. Gives every added token its final id: a text that the model knows keeps
-// the model's, and an id that another token has is replaced by a fresh one, as Hugging Face numbers added tokens itself.
-Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocabulary>& shared, std::vector<AddedToken>& added) {
+// The model's tokens and those that are only added. Gives every added token its final id: a text that the model knows
+// keeps the model's, and an id that another token has is replaced by a fresh one, as Hugging Face numbers added tokens
+// itself.
+Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocabulary>& shared,
+                                               std::vector<AddedToken>& added) {
   const Vocabulary& model = *shared;
   std::vector<Vocabulary::Entry> extra;
   std::set<std::string_view> seen;
@@ -25,7 +27,8 @@ Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocab
     if (token.content.size() > kMaxAddedLength || (added_bytes += token.content.size()) > kMaxAddedBytes) {
       return invalid_argument("added token \"{:.40}...\" is too long", token.content);
     }
-    if (const TokenId known = model.find(token.content); known >= 0) token.id = known;
+    if (const TokenId known = model.find(token.content); known >= 0)
+      token.id = known;
     else if (!token.content.empty() && seen.insert(token.content).second) {
       extra.push_back({token.content, model.has(token.id) ? next_id++ : token.id});
     }
@@ -69,7 +72,8 @@ BpeTokenizer::BpeTokenizer(std::shared_ptr<const Vocabulary> vocabulary, BpeToke
       strips_leading_space_(parts.decoder.strips_leading_space()),
       bos_(parts.bos),
       eos_(parts.eos),
-      description_(fmt::format("{}, split rule {}, {} tokens", parts.kind, pre_tokenizer_.description(), vocabulary_->size())) {}
+      description_(
+          fmt::format("{}, split rule {}, {} tokens", parts.kind, pre_tokenizer_.description(), vocabulary_->size())) {}
 
 Result<BpeTokenizer::Respelled> BpeTokenizer::add_tokens(const std::vector<AddedToken>& added) {
   Respelled respelled;
@@ -111,8 +115,10 @@ Result<std::vector<TokenId>> BpeTokenizer::encode(std::string_view text, const E
   std::vector<TextPart> parts;
   raw_matcher_.split(text, parts);
   for (const TextPart& part : parts) {
-    if (part.id >= 0) ids.push_back(part.id);
-    else RETURN_IF_ERROR(encode_part(part.text, part.text.data() == text.data(), ids));
+    if (part.id >= 0)
+      ids.push_back(part.id);
+    else
+      RETURN_IF_ERROR(encode_part(part.text, part.text.data() == text.data(), ids));
   }
   if (options.add_special_tokens) ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
   return ids;
@@ -129,8 +135,10 @@ Status BpeTokenizer::encode_part(std::string_view text, bool at_start, std::vect
   std::vector<TextPart> parts;
   normalized_matcher_.split(text, parts);
   for (const TextPart& part : parts) {
-    if (part.id >= 0) ids.push_back(part.id);
-    else RETURN_IF_ERROR(encode_words(part.text, at_start && part.text.data() == text.data(), ids));
+    if (part.id >= 0)
+      ids.push_back(part.id);
+    else
+      RETURN_IF_ERROR(encode_words(part.text, at_start && part.text.data() == text.data(), ids));
   }
   return Status::ok();
 }

@@ -49,7 +49,8 @@ class BpeTokenizer final : public Tokenizer {
 
  private:
   BpeTokenizer(std::shared_ptr<const Vocabulary> vocabulary, BpeTokenizerParts parts);
-  /// Added tokens that are looked for in normalized form are decoded in that form (unless special), as Hugging Face does.
+  /// Added tokens that are looked for in normalized form are decoded in that form (unless special), as Hugging Face
+  /// does.
   using Respelled = std::unordered_map<TokenId, std::string>;
   Result<Respelled> add_tokens(const std::vector<AddedToken>& added);
   void prepare_bytes(const Decoder& decoder, const Respelled& respelled);

@@ -85,13 +85,16 @@ Result<Decoder> Decoder::from_json(const json::value& value) {
       out.strip_leading_space_ = prefix && get_string(*step, "prepend_scheme").value_or("always") != "never";
     } else if (type == "Strip") {
       const int64_t start = get_int(*step, "start").value_or(0);
-      if (!fused || out.byte_level_ || get_string(*step, "content") != " " || start < 0 || start > 1 || get_int(*step, "stop").value_or(0) != 0) {
+      if (!fused || out.byte_level_ || get_string(*step, "content") != " " || start < 0 || start > 1 ||
+          get_int(*step, "stop").value_or(0) != 0) {
         return error(ErrorCode::kUnimplemented, "decoder Strip: only one leading blank of the fused text is supported");
       }
       out.strip_leading_space_ = out.strip_leading_space_ || start == 1;
     } else {
-      return error(ErrorCode::kUnimplemented,
-                   "decoder {} is not supported (known: Sequence, ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip)", type);
+      return error(
+          ErrorCode::kUnimplemented,
+          "decoder {} is not supported (known: Sequence, ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip)",
+          type);
     }
   }
   return out;

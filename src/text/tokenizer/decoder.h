@@ -1,5 +1,6 @@
 #pragma once
-// The `decoder` of tokenizer.json, reduced to two facts: the bytes of each token, and whether the text's first blank goes.
+// The `decoder` of tokenizer.json, reduced to two facts: the bytes of each token, and whether the text's first blank
+// goes.
 #include <string>
 #include <string_view>
 #include <utility>

@@ -18,7 +18,8 @@ TEST_P(Streams, PiecesJoinedEqualDecode) {
   std::mt19937 random(5);
   for (int round = 0; round < 2000; ++round) {
     std::vector<TokenId> ids(random() % 40);
-    for (TokenId& id : ids) id = static_cast<TokenId>(random() % static_cast<uint32_t>(tokenizer->vocab_size() + 3)) - 1;
+    for (TokenId& id : ids)
+      id = static_cast<TokenId>(random() % static_cast<uint32_t>(tokenizer->vocab_size() + 3)) - 1;
     const bool skip = round % 2 == 0;
     Detokenizer stream(tokenizer, {.skip_special_tokens = skip});
     std::string joined;
@@ -32,7 +33,8 @@ TEST_P(Streams, PiecesJoinedEqualDecode) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Streams, ::testing::ValuesIn(testing::golden_families()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Families, Streams, ::testing::ValuesIn(testing::golden_families()),
+                         [](const auto& info) { return info.param; });
 
 TEST(Detokenizer, HoldsBackHalfACharacter) {
   const auto tokenizer = testing::golden_tokenizer("gpt2");
@@ -89,7 +91,10 @@ TEST(Utf8, RepairsAsPythonDoes) {
       {"\xF4\x90\x80\x80", "\uFFFD\uFFFD\uFFFD\uFFFD"},
       {"\xF0\x90\x28\xBC", "\uFFFD(\uFFFD"},
       {"plain", "plain"},
-      {"12345678\xFF" "12345678", "12345678\uFFFD" "12345678"},
+      {"12345678\xFF"
+       "12345678",
+       "12345678\uFFFD"
+       "12345678"},
   };
   for (const auto& [bytes, text] : cases) EXPECT_EQ(repair_utf8(bytes), text);
 }

@@ -6,13 +6,11 @@ namespace vllm::text {
 namespace {
 
 // Patterns as the families' tokenizer.json files have them.
-constexpr std::string_view kQwen35 =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}|)"
-    R"( ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kTekken =
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
-    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
-    R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kQwen35 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}|)"
+                                     R"( ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kTekken = R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+                                     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
+                                     R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kGpt4o =
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
@@ -22,7 +20,8 @@ constexpr std::string_view kDeepseek3Words =
     R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kDeepseek3Cjk = R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)";
 constexpr std::string_view kDeepseekCjk = R"([\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+)";
-constexpr std::string_view kDeepseekPunctuation = R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)";
+constexpr std::string_view kDeepseekPunctuation =
+    R"(\s?[!-/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)";
 constexpr std::string_view kDeepseekLetters =
     R"(\s?[A-Za-z\x{B5}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1BA}\x{1BC}-\x{1BF}\x{1C4}-\x{293}\x{295}-\x{2AF})"
     R"(\x{370}-\x{373}\x{376}\x{377}\x{37B}-\x{37D}\x{37F}\x{386}\x{388}-\x{38A}\x{38C}\x{38E}-\x{3A1}\x{3A3}-)"
@@ -52,8 +51,10 @@ constexpr Row kRows[] = {
     {.names = "gpt-2 mpt olmo jais phi-2 roberta-bpe exaone4 trillion granite-docling gigachat a.x-4.0 mellum",
      .base = Base::kGpt2},
     {.names = "smollm starcoder refact command-r codeshell exaone minerva-7b mellum2", .base = Base::kDigitsGpt2},
-    {.names = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2", .patterns = {kLlama3Pattern},
-     .ignore_merges = true, .add_bos = true},
+    {.names = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2",
+     .patterns = {kLlama3Pattern},
+     .ignore_merges = true,
+     .add_bos = true},
     {.names = "dbrx smaug-bpe chatglm-bpe", .patterns = {kLlama3Pattern}},
     {.names = "glm4 glm5", .patterns = {kLlama3Pattern}, .ignore_merges = true},
     {.names = "qwen2 deepseek-r1-qwen megrez", .patterns = {kQwen2Pattern}, .nfc = true},
@@ -62,7 +63,9 @@ constexpr Row kRows[] = {
     {.names = "tekken", .patterns = {kTekken}, .ignore_merges = true, .add_bos = true},
     {.names = "gpt-4o llama4", .patterns = {kGpt4o}},
     {.names = "deepseek-v3 hunyuan-dense joyai-llm", .patterns = {R"(\p{N}{1,3})", kDeepseek3Cjk, kDeepseek3Words}},
-    {.names = "deepseek-coder", .patterns = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepseekCjk}, .digits = true},
+    {.names = "deepseek-coder",
+     .patterns = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepseekCjk},
+     .digits = true},
     {.names = "deepseek-llm",
      .patterns = {R"([\r\n])", kDeepseekLetters, kDeepseekPunctuation, R"(\s+$)", kDeepseekCjk, R"(\p{N}+)"}},
 };
@@ -79,11 +82,13 @@ bool lists(std::string_view names, std::string_view name) {
 
 Result<GgufSplitRule> gguf_split_rule(std::string_view pre) {
   const bool plain = !pre.empty() && pre.find(' ') == std::string_view::npos;
-  const auto row = std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return plain && lists(r.names, pre); });
+  const auto row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& r) { return plain && lists(r.names, pre); });
   if (row == std::end(kRows)) {
     std::string known;
     for (const Row& r : kRows) known += (known.empty() ? "" : " ") + std::string(r.names);
-    return error(ErrorCode::kUnimplemented, "pre-tokenizer \"{:.60}\" (tokenizer.ggml.pre) is not supported (known: {})", pre, known);
+    return error(ErrorCode::kUnimplemented,
+                 "pre-tokenizer \"{:.60}\" (tokenizer.ggml.pre) is not supported (known: {})", pre, known);
   }
   std::vector<PreTokenizeStep> steps;
   for (const std::string_view pattern : row->patterns) {

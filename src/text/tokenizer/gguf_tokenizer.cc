@@ -30,14 +30,17 @@ struct Source {
   int64_t type(size_t i) const { return types.empty() ? int64_t{kNormal} : types[i]; }
   std::optional<TokenId> id(std::string_view key) const {
     const auto value = file.get_int(key);
-    return value && *value >= 0 && *value < static_cast<int64_t>(tokens.size()) ? std::optional(static_cast<TokenId>(*value)) : std::nullopt;
+    return value && *value >= 0 && *value < static_cast<int64_t>(tokens.size())
+               ? std::optional(static_cast<TokenId>(*value))
+               : std::nullopt;
   }
 };
 
 Status read_tokens(Source& source) {
   const auto* tokens = get_list<std::string_view>(source.file, "tokenizer.ggml.tokens");
   if (!tokens || tokens->empty()) return invalid_argument("tokenizer.ggml.tokens is missing or no list of strings");
-  if (tokens->size() > static_cast<size_t>(std::numeric_limits<TokenId>::max())) return invalid_argument("too many tokens");
+  if (tokens->size() > static_cast<size_t>(std::numeric_limits<TokenId>::max()))
+    return invalid_argument("too many tokens");
   for (const std::string_view token : *tokens) {
     source.tokens.push_back(is_utf8(token) ? token : source.repaired.emplace_back(repair_utf8(token)));
   }
@@ -59,7 +62,8 @@ Status add_vocabulary(const Source& source, bool keep_unused, BpeTokenizerParts&
     if (type == kUnused && !keep_unused) continue;
     tokens.push_back({source.tokens[i], static_cast<int64_t>(i)});
     if (type == kUnknown || type == kControl || type == kUserDefined) {
-      parts.added.push_back({.content = std::string(source.tokens[i]), .id = static_cast<TokenId>(i), .special = type != kUserDefined});
+      parts.added.push_back(
+          {.content = std::string(source.tokens[i]), .id = static_cast<TokenId>(i), .special = type != kUserDefined});
     }
   }
   ASSIGN_OR_RETURN(Vocabulary model, Vocabulary::build(tokens));
@@ -70,8 +74,10 @@ Status add_vocabulary(const Source& source, bool keep_unused, BpeTokenizerParts&
 void add_bos_and_eos(const Source& source, bool default_bos, BpeTokenizerParts& parts) {
   parts.bos = source.id("tokenizer.ggml.bos_token_id");
   parts.eos = source.id("tokenizer.ggml.eos_token_id");
-  if (parts.bos && source.file.get_bool("tokenizer.ggml.add_bos_token").value_or(default_bos)) parts.post_processor.before = {*parts.bos};
-  if (parts.eos && source.file.get_bool("tokenizer.ggml.add_eos_token").value_or(false)) parts.post_processor.after = {*parts.eos};
+  if (parts.bos && source.file.get_bool("tokenizer.ggml.add_bos_token").value_or(default_bos))
+    parts.post_processor.before = {*parts.bos};
+  if (parts.eos && source.file.get_bool("tokenizer.ggml.add_eos_token").value_or(false))
+    parts.post_processor.after = {*parts.eos};
 }
 
 // "left right" lines, as in tokenizer.json. The first blank after the start separates: a token may be a blank itself.
@@ -83,12 +89,14 @@ Status read_merges(const Source& source, BpeTokenizerParts& parts) {
   std::string joined;
   for (const std::string_view merge : *merges) {
     const size_t blank = merge.find(' ', 1);
-    if (blank == std::string_view::npos) return invalid_argument("tokenizer.ggml.merges: entry {} is not of the form \"left right\"", rank);
+    if (blank == std::string_view::npos)
+      return invalid_argument("tokenizer.ggml.merges: entry {} is not of the form \"left right\"", rank);
     const std::string_view left = merge.substr(0, blank), right = merge.substr(blank + 1);
     joined.assign(left).append(right);
     const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right), id = vocabulary.find(joined);
     if (left_id < 0 || right_id < 0 || id < 0) {
-      return invalid_argument("tokenizer.ggml.merges: entry {} (\"{:.80}\") uses a token that is not in the vocabulary", rank, repair_utf8(merge));
+      return invalid_argument("tokenizer.ggml.merges: entry {} (\"{:.80}\") uses a token that is not in the vocabulary",
+                              rank, repair_utf8(merge));
     }
     parts.merges.push_back({left_id, right_id, {rank++, id}});
   }
@@ -98,7 +106,8 @@ Status read_merges(const Source& source, BpeTokenizerParts& parts) {
 Status read_byte_level(const Source& source, BpeTokenizerParts& parts) {
   std::string_view pre = source.file.get_string("tokenizer.ggml.pre").value_or("default");
   if (pre == "default") {
-    LOG_WARNING("The GGUF file does not say how its tokenizer splits words (tokenizer.ggml.pre): GPT-2's rule is assumed.");
+    LOG_WARNING(
+        "The GGUF file does not say how its tokenizer splits words (tokenizer.ggml.pre): GPT-2's rule is assumed.");
     pre = "gpt-2";
   }
   ASSIGN_OR_RETURN(GgufSplitRule rule, gguf_split_rule(pre));
@@ -145,11 +154,14 @@ Result<std::shared_ptr<const Tokenizer>> load(const GgufFile& file) {
   Source source{.file = file, .repaired = {}, .tokens = {}, .types = {}};
   BpeTokenizerParts parts;
   if (model != "gpt2" && model != "llama" && model != "gemma4") {
-    return error(ErrorCode::kUnimplemented, "tokenizer model \"{:.60}\" is not supported (known: gpt2, llama, gemma4)", model);
+    return error(ErrorCode::kUnimplemented, "tokenizer model \"{:.60}\" is not supported (known: gpt2, llama, gemma4)",
+                 model);
   }
   RETURN_IF_ERROR(read_tokens(source));
-  if (model == "gpt2") RETURN_IF_ERROR(read_byte_level(source, parts));
-  else RETURN_IF_ERROR(read_sentencepiece(source, model == "gemma4", parts));
+  if (model == "gpt2")
+    RETURN_IF_ERROR(read_byte_level(source, parts));
+  else
+    RETURN_IF_ERROR(read_sentencepiece(source, model == "gemma4", parts));
   return BpeTokenizer::make(std::move(parts));
 }
 

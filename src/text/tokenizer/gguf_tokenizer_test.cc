@@ -51,7 +51,8 @@ TEST(GgufTokenizer, SentencePieceAgreesWithHuggingFace) {
   auto tokenizer = load_gguf_tokenizer(*file);
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
   const auto corpus = testing::read_corpus(testing::read_json(testing::kGoldens / "corpus.json"));
-  const auto report = testing::check_vectors(*tokenizer, corpus, testing::read_json(testing::kGoldens / "llama2" / "expected.json"));
+  const auto report =
+      testing::check_vectors(*tokenizer, corpus, testing::read_json(testing::kGoldens / "llama2" / "expected.json"));
   EXPECT_EQ(report.texts_wrong, 0) << report.first_difference;
   EXPECT_EQ(report.decodes_wrong, 0) << report.first_difference;
   EXPECT_EQ(report.streams_wrong, 0) << report.first_difference;
@@ -78,7 +79,9 @@ TEST(GgufTokenizer, AddsBosWhereTheFamilyOrTheFileSaysSo) {
   EXPECT_EQ(*(*load(byte_level("llama-bpe")))->encode("a", {.add_special_tokens = false}), (std::vector<TokenId>{0}));
   auto no = byte_level("llama-bpe").key("tokenizer.ggml.add_bos_token", kBool, std::string(1, '\0'));
   EXPECT_EQ(*(*load(no))->encode("a"), (std::vector<TokenId>{0}));
-  auto both = byte_level("qwen2").key("tokenizer.ggml.add_bos_token", kBool, "\1").key("tokenizer.ggml.add_eos_token", kBool, "\1");
+  auto both = byte_level("qwen2")
+                  .key("tokenizer.ggml.add_bos_token", kBool, "\1")
+                  .key("tokenizer.ggml.add_eos_token", kBool, "\1");
   EXPECT_EQ(*(*load(both))->encode("a"), (std::vector<TokenId>{5, 0, 5}));
 }
 
@@ -93,9 +96,10 @@ TEST(GgufTokenizer, MergesSentencePieceByScoreLeftmostFirst) {
   writer.key("tokenizer.ggml.unknown_token_id", kUint32, GgufWriter::raw<uint32_t>(0));
   auto tokenizer = load(writer);
   ASSERT_TRUE(tokenizer) << tokenizer.error().message;
-  EXPECT_EQ(*(*tokenizer)->encode("aaa"), (std::vector<TokenId>{3, 1}));   // leftmost
-  EXPECT_EQ(*(*tokenizer)->encode("aab"), (std::vector<TokenId>{5}));      // "ab" first, then a + ab
-  EXPECT_EQ(*(*tokenizer)->encode("é!?a"), (std::vector<TokenId>{6, 7, 0, 1}));  // bytes; one unknown for two characters
+  EXPECT_EQ(*(*tokenizer)->encode("aaa"), (std::vector<TokenId>{3, 1}));  // leftmost
+  EXPECT_EQ(*(*tokenizer)->encode("aab"), (std::vector<TokenId>{5}));     // "ab" first, then a + ab
+  EXPECT_EQ(*(*tokenizer)->encode("é!?a"),
+            (std::vector<TokenId>{6, 7, 0, 1}));  // bytes; one unknown for two characters
   EXPECT_EQ((*tokenizer)->decode({6, 7, 1}), "éa");
 }
 
@@ -104,9 +108,11 @@ TEST(GgufTokenizer, RefusesWhatItCannotRead) {
   EXPECT_NE(load(byte_level("falcon")).error().message.find("known: gpt-2"), std::string::npos);
   EXPECT_EQ(load(byte_level("gpt")).error().code, ErrorCode::kUnimplemented);
   EXPECT_EQ(load(byte_level("gpt-2 mpt")).error().code, ErrorCode::kUnimplemented);
-  EXPECT_EQ(load(GgufWriter().key("tokenizer.ggml.model", kString, GgufWriter::text("bert"))).error().code, ErrorCode::kUnimplemented);
+  EXPECT_EQ(load(GgufWriter().key("tokenizer.ggml.model", kString, GgufWriter::text("bert"))).error().code,
+            ErrorCode::kUnimplemented);
   EXPECT_EQ(load(GgufWriter()).error().code, ErrorCode::kUnimplemented);
-  EXPECT_EQ(load(GgufWriter().key("tokenizer.ggml.model", kString, GgufWriter::text("gpt2"))).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(load(GgufWriter().key("tokenizer.ggml.model", kString, GgufWriter::text("gpt2"))).error().code,
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(load(byte_level("gpt-2", {"a x"})).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(load(byte_level("gpt-2", {"ab"})).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(load(byte_level("gpt-2", {""})).error().code, ErrorCode::kInvalidArgument);

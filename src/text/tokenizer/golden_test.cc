@@ -11,7 +11,8 @@ class Golden : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Golden, AgreesWithHuggingFace) {
   const auto corpus = read_corpus(read_json(kGoldens / "corpus.json"));
-  const VectorReport report = check_vectors(golden_tokenizer(GetParam()), corpus, read_json(kGoldens / GetParam() / "expected.json"));
+  const VectorReport report =
+      check_vectors(golden_tokenizer(GetParam()), corpus, read_json(kGoldens / GetParam() / "expected.json"));
   EXPECT_GT(report.texts, 200);
   EXPECT_GT(report.decodes, 200);
   EXPECT_EQ(report.texts_wrong, 0) << report.first_difference;
@@ -19,10 +20,12 @@ TEST_P(Golden, AgreesWithHuggingFace) {
   EXPECT_EQ(report.streams_wrong, 0) << report.first_difference;
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Golden, ::testing::ValuesIn(golden_families()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Families, Golden, ::testing::ValuesIn(golden_families()),
+                         [](const auto& info) { return info.param; });
 
 TEST(GoldenList, HasEveryFamily) {
-  EXPECT_EQ(golden_families(), (std::vector<std::string>{"corners", "deepseek", "gemma", "gpt2", "llama2", "llama3", "mistral", "o200k", "qwen2", "smollm"}));
+  EXPECT_EQ(golden_families(), (std::vector<std::string>{"corners", "deepseek", "gemma", "gpt2", "llama2", "llama3",
+                                                         "mistral", "o200k", "qwen2", "smollm"}));
 }
 
 }  // namespace

@@ -28,8 +28,8 @@ TEST(Models, TokenizerJsonAgreesWithHuggingFace) {
     auto tokenizer = load_tokenizer(entry.path());
     ASSERT_TRUE(tokenizer) << tokenizer.error().message;
     const VectorReport report = check_vectors(*tokenizer, corpus, read_json(vectors));
-    fmt::print("{}: {}: {} of {} texts and {} of {} decodes differ\n", entry.path().filename().string(), (*tokenizer)->description(),
-               report.texts_wrong, report.texts, report.decodes_wrong, report.decodes);
+    fmt::print("{}: {}: {} of {} texts and {} of {} decodes differ\n", entry.path().filename().string(),
+               (*tokenizer)->description(), report.texts_wrong, report.texts, report.decodes_wrong, report.decodes);
     EXPECT_EQ(report.texts_wrong + report.decodes_wrong + report.streams_wrong, 0) << report.first_difference;
     ++models;
   }
@@ -49,8 +49,8 @@ TEST(Models, GgufAgreesWithHuggingFace) {
     auto tokenizer = load_gguf_tokenizer(*file);
     ASSERT_TRUE(tokenizer) << tokenizer.error().message;
     const VectorReport report = check_vectors(*tokenizer, corpus, read_json(vectors));
-    fmt::print("{}: {}: {} of {} texts and {} of {} decodes differ\n", entry.path().filename().string(), (*tokenizer)->description(),
-               report.texts_wrong, report.texts, report.decodes_wrong, report.decodes);
+    fmt::print("{}: {}: {} of {} texts and {} of {} decodes differ\n", entry.path().filename().string(),
+               (*tokenizer)->description(), report.texts_wrong, report.texts, report.decodes_wrong, report.decodes);
     EXPECT_EQ(report.texts_wrong + report.decodes_wrong + report.streams_wrong, 0) << report.first_difference;
     ++models;
   }
@@ -88,7 +88,8 @@ TEST(Models, GgufAgreesWithLlamaCppVectors) {
       ADD_FAILURE() << entry.path().filename() << ": \"" << text << "\"\n  is       " << ::testing::PrintToString(*ids)
                     << "\n  expected " << ::testing::PrintToString(expected);
     }
-    fmt::print("{}: {}: {} of {} texts differ\n", entry.path().filename().string(), (*tokenizer)->description(), wrong, texts);
+    fmt::print("{}: {}: {} of {} texts differ\n", entry.path().filename().string(), (*tokenizer)->description(), wrong,
+               texts);
   }
 }
 

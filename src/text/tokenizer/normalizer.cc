@@ -11,16 +11,20 @@ constexpr size_t kMaxSteps = 64;
 constexpr size_t kMaxContent = 1024;  // bytes of a replacement
 constexpr size_t kMaxGrowth = 16;     // times the input, plus 64 KiB
 
-constexpr std::pair<std::string_view, NormalizeForm> kForms[] = {
-    {"NFC", NormalizeForm::kNfc},   {"NFD", NormalizeForm::kNfd},             {"NFKC", NormalizeForm::kNfkc},
-    {"NFKD", NormalizeForm::kNfkd}, {"Lowercase", NormalizeForm::kLowercase}, {"StripAccents", NormalizeForm::kStripAccents}};
+constexpr std::pair<std::string_view, NormalizeForm> kForms[] = {{"NFC", NormalizeForm::kNfc},
+                                                                 {"NFD", NormalizeForm::kNfd},
+                                                                 {"NFKC", NormalizeForm::kNfkc},
+                                                                 {"NFKD", NormalizeForm::kNfkd},
+                                                                 {"Lowercase", NormalizeForm::kLowercase},
+                                                                 {"StripAccents", NormalizeForm::kStripAccents}};
 
 Result<NormalizeStep> parse_replace(const json::object& step) {
   NormalizeReplace replace;
   const json::object* pattern = get_object(step, "pattern");
   const auto content = get_string(step, "content");
   if (!pattern || !content) return invalid_argument("normalizer Replace needs `pattern` and `content`");
-  if (content->size() > kMaxContent) return invalid_argument("normalizer Replace: `content` is longer than {} bytes", kMaxContent);
+  if (content->size() > kMaxContent)
+    return invalid_argument("normalizer Replace: `content` is longer than {} bytes", kMaxContent);
   replace.content = *content;
   if (auto literal = get_string(*pattern, "String"); literal && !literal->empty()) {
     replace.literal = *literal;
@@ -28,7 +32,8 @@ Result<NormalizeStep> parse_replace(const json::object& step) {
     ASSIGN_OR_RETURN(Regex compiled, Regex::compile(*regex).with_context("normalizer Replace"));
     replace.regex = std::make_shared<const Regex>(std::move(compiled));
   } else {
-    return invalid_argument("normalizer Replace: `pattern` must be {{\"String\": ...}} or {{\"Regex\": ...}}, not empty");
+    return invalid_argument(
+        "normalizer Replace: `pattern` must be {{\"String\": ...}} or {{\"Regex\": ...}}, not empty");
   }
   return NormalizeStep(std::move(replace));
 }
@@ -57,15 +62,18 @@ Status parse_into(const json::value& value, std::vector<NormalizeStep>& steps) {
     return Status::ok();
   }
   if (*type == "Strip") {
-    steps.emplace_back(NormalizeStrip{get_bool(*step, "strip_left").value_or(true), get_bool(*step, "strip_right").value_or(true)});
+    steps.emplace_back(
+        NormalizeStrip{get_bool(*step, "strip_left").value_or(true), get_bool(*step, "strip_right").value_or(true)});
     return Status::ok();
   }
   for (const auto& [name, form] : kForms) {
     if (*type == name) return steps.emplace_back(form), Status::ok();
   }
-  return error(ErrorCode::kUnimplemented,
-               "normalizer {} is not supported (known: Sequence, Prepend, Replace, Strip, NFC, NFD, NFKC, NFKD, Lowercase, "
-               "StripAccents)", *type);
+  return error(
+      ErrorCode::kUnimplemented,
+      "normalizer {} is not supported (known: Sequence, Prepend, Replace, Strip, NFC, NFD, NFKC, NFKD, Lowercase, "
+      "StripAccents)",
+      *type);
 }
 
 Status apply_replace(const NormalizeReplace& rule, std::string& text, size_t max_size) {
@@ -151,7 +159,8 @@ Status Normalizer::apply(std::string& text) const {
     } else {
       apply_form(std::get<NormalizeForm>(step), text);
     }
-    if (text.size() > max_size) return invalid_argument("the tokenizer's normalizer makes this text more than {} times longer", kMaxGrowth);
+    if (text.size() > max_size)
+      return invalid_argument("the tokenizer's normalizer makes this text more than {} times longer", kMaxGrowth);
   }
   return Status::ok();
 }

@@ -12,13 +12,17 @@
 
 namespace vllm::text {
 
-struct NormalizePrepend { std::string prefix; };  // not to an empty text
+struct NormalizePrepend {
+  std::string prefix;
+};  // not to an empty text
 struct NormalizeReplace {
   std::string literal;  // what is replaced; empty if `regex` is used
   std::shared_ptr<const Regex> regex;
   std::string content;
 };
-struct NormalizeStrip { bool left, right; };
+struct NormalizeStrip {
+  bool left, right;
+};
 enum class NormalizeForm { kNfc, kNfd, kNfkc, kNfkd, kLowercase, kStripAccents };
 using NormalizeStep = std::variant<NormalizePrepend, NormalizeReplace, NormalizeStrip, NormalizeForm>;
 
@@ -30,8 +34,8 @@ class Normalizer {
   static Result<Normalizer> from_json(const json::value& value);
 
   bool empty() const { return steps_.empty(); }
-  /// Rewrite well-formed text in place. Linear but for the sorting of combining marks (n log n). Fails where a rule would
-  /// make the text absurdly longer or a regular expression gives up.
+  /// Rewrite well-formed text in place. Linear but for the sorting of combining marks (n log n). Fails where a rule
+  /// would make the text absurdly longer or a regular expression gives up.
   Status apply(std::string& text) const;
 
  private:

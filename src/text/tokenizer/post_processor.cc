@@ -10,7 +10,8 @@ constexpr size_t kMaxIds = 1024;
 
 Result<TokenId> as_id(const json::value& value) {
   const int64_t id = value.is_int64() ? value.get_int64() : -1;
-  if (id < 0 || id > std::numeric_limits<TokenId>::max()) return invalid_argument("post_processor: a token id is no valid integer");
+  if (id < 0 || id > std::numeric_limits<TokenId>::max())
+    return invalid_argument("post_processor: a token id is no valid integer");
   return static_cast<TokenId>(id);
 }
 
@@ -41,9 +42,11 @@ Status parse_template(const json::object& step, PostProcessor& out) {
     } else if (sequence && !seen && get_string(*sequence, "id") == "A") {
       seen = true;
     } else {
-      return invalid_argument("post_processor TemplateProcessing: `single` must hold special tokens and sequence A once");
+      return invalid_argument(
+          "post_processor TemplateProcessing: `single` must hold special tokens and sequence A once");
     }
-    if (before.size() + after.size() > kMaxIds) return invalid_argument("post_processor: more than {} special tokens", kMaxIds);
+    if (before.size() + after.size() > kMaxIds)
+      return invalid_argument("post_processor: more than {} special tokens", kMaxIds);
   }
   if (!seen) return invalid_argument("post_processor TemplateProcessing: `single` lacks sequence A");
   out.before.insert(out.before.begin(), before.begin(), before.end());
@@ -72,7 +75,8 @@ Status parse_into(const json::value& value, PostProcessor& out) {
   const json::object* step = value.if_object();
   const auto type = step ? get_string(*step, "type") : std::nullopt;
   if (!type) return invalid_argument("post_processor must be null or an object with a `type`");
-  if (out.before.size() + out.after.size() > kMaxIds) return invalid_argument("post_processor: more than {} special tokens", kMaxIds);
+  if (out.before.size() + out.after.size() > kMaxIds)
+    return invalid_argument("post_processor: more than {} special tokens", kMaxIds);
   if (*type == "ByteLevel") return Status::ok();  // adjusts offsets only
   if (*type == "TemplateProcessing") return parse_template(*step, out);
   if (*type == "RobertaProcessing" || *type == "BertProcessing") return parse_cls_sep(*step, out);
@@ -84,7 +88,8 @@ Status parse_into(const json::value& value, PostProcessor& out) {
   }
   return error(ErrorCode::kUnimplemented,
                "post_processor {} is not supported (known: Sequence, TemplateProcessing, ByteLevel, RobertaProcessing, "
-               "BertProcessing)", *type);
+               "BertProcessing)",
+               *type);
 }
 
 }  // namespace

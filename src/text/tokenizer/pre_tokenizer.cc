@@ -64,13 +64,17 @@ void add_words(const std::vector<Part>& parts, SplitBehavior behavior, std::vect
   const size_t first = words.size();
   bool previous = false;
   const auto add = [&](const Part& part, bool join) {
-    if (join && words.size() > first) words.back().end = part.end;
-    else words.push_back({part.begin, part.end});
+    if (join && words.size() > first)
+      words.back().end = part.end;
+    else
+      words.push_back({part.begin, part.end});
   };
   if (behavior == SplitBehavior::kMergedWithNext) {
     for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-      if (part->is_match && !previous && words.size() > first) words.back().begin = part->begin;
-      else words.push_back({part->begin, part->end});
+      if (part->is_match && !previous && words.size() > first)
+        words.back().begin = part->begin;
+      else
+        words.push_back({part->begin, part->end});
       previous = part->is_match;
     }
     std::reverse(words.begin() + static_cast<std::ptrdiff_t>(first), words.end());
@@ -97,7 +101,8 @@ Status run_step(const SplitStep& step, Words& words) {
   std::vector<uint32_t> ends;
   const auto* known = std::get_if<const KnownSplit*>(&step.matcher);
   for (const Word& word : words.words) {
-    if (known && (step.behavior == SplitBehavior::kIsolated || (step.behavior == SplitBehavior::kRemoved && step.invert))) {
+    if (known &&
+        (step.behavior == SplitBehavior::kIsolated || (step.behavior == SplitBehavior::kRemoved && step.invert))) {
       ends.clear();  // the common case: every part is a word
       (*known)->split(words.text.substr(word.begin, word.end - word.begin), word.begin, ends);
       uint32_t begin = word.begin;
@@ -126,8 +131,10 @@ Status run_step(const WordRunsStep&, Words& words) {
       const auto begin = static_cast<uint32_t>(pos);
       const int found = classes[read_char(words.text, pos)];
       const int kind = found & kWord ? 1 : found & kSpace ? 0 : 2;
-      if (kind != 0 && kind == previous) out.back().end = static_cast<uint32_t>(pos);
-      else if (kind != 0) out.push_back({begin, static_cast<uint32_t>(pos)});
+      if (kind != 0 && kind == previous)
+        out.back().end = static_cast<uint32_t>(pos);
+      else if (kind != 0)
+        out.push_back({begin, static_cast<uint32_t>(pos)});
       previous = kind;
     }
   }
@@ -185,10 +192,14 @@ std::string PreTokenizer::description() const {
   for (const PreTokenizeStep& step : steps_) {
     std::string_view name = "prefix space";
     if (const auto* split = std::get_if<SplitStep>(&step)) {
-      if (const auto* known = std::get_if<const KnownSplit*>(&split->matcher)) name = (*known)->name;
-      else if (std::holds_alternative<Regex>(split->matcher)) name = "regex";
-      else if (std::holds_alternative<std::string>(split->matcher)) name = "literal";
-      else name = std::get<CharRule>(split->matcher) == CharRule::kNumeric ? "digits" : "characters";
+      if (const auto* known = std::get_if<const KnownSplit*>(&split->matcher))
+        name = (*known)->name;
+      else if (std::holds_alternative<Regex>(split->matcher))
+        name = "regex";
+      else if (std::holds_alternative<std::string>(split->matcher))
+        name = "literal";
+      else
+        name = std::get<CharRule>(split->matcher) == CharRule::kNumeric ? "digits" : "characters";
     } else if (std::holds_alternative<MetaspaceStep>(step)) {
       name = "metaspace";
     } else if (std::holds_alternative<WordRunsStep>(step)) {

@@ -35,8 +35,8 @@ struct SplitStep {
   SplitBehavior behavior = SplitBehavior::kIsolated;
   bool invert = false;  // what the matcher leaves over is the match
 };
-struct WordRunsStep {};       // `Whitespace`: runs of \w and runs of other visible characters; blanks are dropped
-struct PrefixSpaceStep {};    // ByteLevel's add_prefix_space
+struct WordRunsStep {};     // `Whitespace`: runs of \w and runs of other visible characters; blanks are dropped
+struct PrefixSpaceStep {};  // ByteLevel's add_prefix_space
 struct MetaspaceStep {
   enum class Prepend { kAlways, kFirst, kNever } prepend = Prepend::kAlways;
   std::string replacement = "\xE2\x96\x81";  // one character
@@ -47,7 +47,8 @@ using PreTokenizeStep = std::variant<SplitStep, WordRunsStep, PrefixSpaceStep, M
 class PreTokenizer {
  public:
   PreTokenizer() = default;  // one word
-  PreTokenizer(std::vector<PreTokenizeStep> steps, bool byte_level) : steps_(std::move(steps)), byte_level_(byte_level) {}
+  PreTokenizer(std::vector<PreTokenizeStep> steps, bool byte_level)
+      : steps_(std::move(steps)), byte_level_(byte_level) {}
   /// kUnimplemented names a type that is not supported. `value` may be null.
   static Result<PreTokenizer> from_json(const json::value& value);
 
@@ -64,6 +65,7 @@ class PreTokenizer {
 };
 
 /// The steps of a split rule by pattern: hand-written if it is a known one, PCRE2 otherwise.
-Result<SplitStep> make_split(std::string_view pattern, SplitBehavior behavior = SplitBehavior::kIsolated, bool invert = false);
+Result<SplitStep> make_split(std::string_view pattern, SplitBehavior behavior = SplitBehavior::kIsolated,
+                             bool invert = false);
 
 }  // namespace vllm::text

@@ -34,7 +34,8 @@ Status parse_split(const json::object& step, Parsed& out) {
   } else if (auto literal = get_string(*pattern, "String"); literal && !literal->empty()) {
     out.steps.emplace_back(SplitStep{std::move(*literal), behavior, invert});
   } else {
-    return invalid_argument("pre_tokenizer Split: `pattern` must be {{\"Regex\": ...}} or {{\"String\": ...}}, not empty");
+    return invalid_argument(
+        "pre_tokenizer Split: `pattern` must be {{\"Regex\": ...}} or {{\"String\": ...}}, not empty");
   }
   return Status::ok();
 }
@@ -48,10 +49,14 @@ Status parse_metaspace(const json::object& step, Parsed& out) {
     return invalid_argument("pre_tokenizer Metaspace: `replacement` must be one character");
   }
   const std::string scheme = get_string(step, "prepend_scheme").value_or("always");
-  if (scheme == "always") metaspace.prepend = MetaspaceStep::Prepend::kAlways;
-  else if (scheme == "first") metaspace.prepend = MetaspaceStep::Prepend::kFirst;
-  else if (scheme == "never") metaspace.prepend = MetaspaceStep::Prepend::kNever;
-  else return invalid_argument("pre_tokenizer Metaspace: unknown prepend_scheme \"{}\"", scheme);
+  if (scheme == "always")
+    metaspace.prepend = MetaspaceStep::Prepend::kAlways;
+  else if (scheme == "first")
+    metaspace.prepend = MetaspaceStep::Prepend::kFirst;
+  else if (scheme == "never")
+    metaspace.prepend = MetaspaceStep::Prepend::kNever;
+  else
+    return invalid_argument("pre_tokenizer Metaspace: unknown prepend_scheme \"{}\"", scheme);
   if (get_bool(step, "add_prefix_space") == false) metaspace.prepend = MetaspaceStep::Prepend::kNever;
   metaspace.split = get_bool(step, "split").value_or(true);
   out.steps.emplace_back(std::move(metaspace));
@@ -71,7 +76,8 @@ Status parse_into(const json::value& value, Parsed& out) {
     return Status::ok();
   }
   // ByteLevel respells the text in its byte alphabet; rules after it would see that spelling.
-  if (out.byte_level) return error(ErrorCode::kUnimplemented, "pre_tokenizer {} after ByteLevel is not supported", *type);
+  if (out.byte_level)
+    return error(ErrorCode::kUnimplemented, "pre_tokenizer {} after ByteLevel is not supported", *type);
   if (*type == "Split") return parse_split(*step, out);
   if (*type == "Metaspace") return parse_metaspace(*step, out);
   if (*type == "ByteLevel") {
@@ -100,7 +106,8 @@ Status parse_into(const json::value& value, Parsed& out) {
   if (*type == "Whitespace") return out.steps.emplace_back(WordRunsStep{}), Status::ok();
   return error(ErrorCode::kUnimplemented,
                "pre_tokenizer {} is not supported (known: Sequence, Split, ByteLevel, Digits, Metaspace, Punctuation, "
-               "Whitespace, WhitespaceSplit)", *type);
+               "Whitespace, WhitespaceSplit)",
+               *type);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 namespace vllm::text {
 namespace {
 
-constexpr uint32_t kMatchLimit = 1'000'000;   // backtracking steps of one match
+constexpr uint32_t kMatchLimit = 1'000'000;  // backtracking steps of one match
 constexpr uint32_t kHeapLimitKib = 64 * 1024;
 constexpr uint32_t kDepthLimit = 100'000;
 constexpr size_t kMaxPattern = 16 * 1024;
@@ -97,8 +97,8 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   // Oniguruma's Ruby syntax, which Hugging Face uses: ^ and $ match at every line.
   const uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
   auto state = std::make_shared<Code>();
-  state->compiled.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(), options, &code,
-                                      &offset, context.get()));
+  state->compiled.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(), options,
+                                      &code, &offset, context.get()));
   if (!state->compiled) {
     PCRE2_UCHAR reason[128];
     pcre2_get_error_message(code, reason, sizeof reason);
@@ -118,7 +118,8 @@ Status Regex::find_all(std::string_view text, std::vector<RegexMatch>& matches) 
   PCRE2_SIZE last_match_end = PCRE2_UNSET;
   for (size_t pos = 0; pos <= text.size();) {
     // NO_UTF_CHECK: the caller promises well-formed text; a check per call would make this quadratic.
-    const int count = pcre2_match(code_->compiled.get(), subject, text.size(), pos, PCRE2_NO_UTF_CHECK, scratch.data.get(), scratch.context.get());
+    const int count = pcre2_match(code_->compiled.get(), subject, text.size(), pos, PCRE2_NO_UTF_CHECK,
+                                  scratch.data.get(), scratch.context.get());
     if (count == PCRE2_ERROR_NOMATCH) break;
     if (count < 0) {
       return invalid_argument("the tokenizer's split pattern gave up on this text (PCRE2 error {})", count);

@@ -56,7 +56,9 @@ class Scanner {
   }
   /// The same without regard to case; U+017F (long s) folds to s.
   size_t contraction_any_case(size_t pos) const {
-    const auto lower = [&](size_t i) { return static_cast<char>(byte(i) >= 'A' && byte(i) <= 'Z' ? byte(i) + 32 : byte(i)); };
+    const auto lower = [&](size_t i) {
+      return static_cast<char>(byte(i) >= 'A' && byte(i) <= 'Z' ? byte(i) + 32 : byte(i));
+    };
     const char a = lower(pos + 1), b = lower(pos + 2);
     if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
     if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l')) return 3;

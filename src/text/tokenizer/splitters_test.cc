@@ -43,8 +43,32 @@ TEST_P(Splitters, AgreeOnTheCorpus) {
 }
 
 TEST_P(Splitters, AgreeOnRandomText) {
-  const std::vector<std::string> units = {"a", "Z", "s", "'", "'s", "'LL", "\xC5\xBF", "re", "1", "23", "\xC2\xBD", " ", "  ", "\t", "\n", "\r",
-                                          "\xC2\xA0", "\xE3\x80\x80", "\xE1\xA0\x8E", ".", "-", "\xE4\xB8\xAD", "\xCC\x81", "\xF0\x9F\x98\x80", "\xE2\x80\x8D", "\xEF\xBF\xBD"};
+  const std::vector<std::string> units = {"a",
+                                          "Z",
+                                          "s",
+                                          "'",
+                                          "'s",
+                                          "'LL",
+                                          "\xC5\xBF",
+                                          "re",
+                                          "1",
+                                          "23",
+                                          "\xC2\xBD",
+                                          " ",
+                                          "  ",
+                                          "\t",
+                                          "\n",
+                                          "\r",
+                                          "\xC2\xA0",
+                                          "\xE3\x80\x80",
+                                          "\xE1\xA0\x8E",
+                                          ".",
+                                          "-",
+                                          "\xE4\xB8\xAD",
+                                          "\xCC\x81",
+                                          "\xF0\x9F\x98\x80",
+                                          "\xE2\x80\x8D",
+                                          "\xEF\xBF\xBD"};
   std::mt19937 random(3);
   for (int round = 0; round < 20000; ++round) {
     std::string text;
@@ -53,8 +77,8 @@ TEST_P(Splitters, AgreeOnRandomText) {
   }
 }
 
-// Every character alone and between others. utf8proc and PCRE2 may know different Unicode versions: characters that one of
-// the two calls unassigned are counted, not compared.
+// Every character alone and between others. utf8proc and PCRE2 may know different Unicode versions: characters that one
+// of the two calls unassigned are counted, not compared.
 TEST_P(Splitters, AgreeOnEveryCharacter) {
   const Regex unassigned = *Regex::compile("\\p{Cn}");
   int skipped = 0, different = 0;
@@ -76,7 +100,9 @@ TEST_P(Splitters, AgreeOnEveryCharacter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Known, Splitters, ::testing::Values(kGpt2Pattern, kLlama3Pattern, kQwen2Pattern),
-                         [](const auto& info) { return std::string(info.index == 0 ? "gpt2" : info.index == 1 ? "llama3" : "qwen2"); });
+                         [](const auto& info) {
+                           return std::string(info.index == 0 ? "gpt2" : info.index == 1 ? "llama3" : "qwen2");
+                         });
 
 TEST(KnownSplits, AreFoundByTheExactPatternOnly) {
   EXPECT_EQ(find_known_split(kQwen2Pattern)->name, "qwen2");

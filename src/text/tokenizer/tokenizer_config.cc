@@ -33,7 +33,8 @@ Status read_added_tokens_decoder(const json::object& config, BpeTokenizerParts& 
 }  // namespace
 
 Result<AddedToken> parse_added_token(const json::value& value, int64_t id) {
-  if (id < 0 || id > std::numeric_limits<TokenId>::max()) return invalid_argument("an added token's id {} is out of range", id);
+  if (id < 0 || id > std::numeric_limits<TokenId>::max())
+    return invalid_argument("an added token's id {} is out of range", id);
   AddedToken token;
   token.id = static_cast<TokenId>(id);
   if (const json::string* text = value.if_string()) {
@@ -72,7 +73,8 @@ Status apply_tokenizer_config(const json::object& config, BpeTokenizerParts& par
   };
   parts.bos = name(token_text(config, "bos_token"));
   parts.eos = name(token_text(config, "eos_token"));
-  for (const char* key : {"unk_token", "pad_token", "sep_token", "cls_token", "mask_token"}) name(token_text(config, key));
+  for (const char* key : {"unk_token", "pad_token", "sep_token", "cls_token", "mask_token"})
+    name(token_text(config, key));
 
   if (!parts.post_processor.decides) {
     if (get_bool(config, "add_bos_token") == true && parts.bos) parts.post_processor.before.push_back(*parts.bos);

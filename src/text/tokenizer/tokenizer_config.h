@@ -9,8 +9,8 @@ namespace vllm::text {
 /// An entry of `added_tokens` or `added_tokens_decoder`. A string stands for itself, as a special token.
 Result<AddedToken> parse_added_token(const json::value& value, int64_t id);
 
-/// Fill in bos and eos, add tokens that tokenizer.json lacks, and let add_bos_token / add_eos_token add the two where no
-/// template of the post-processor has decided. Names of tokens that the vocabulary lacks are ignored.
+/// Fill in bos and eos, add tokens that tokenizer.json lacks, and let add_bos_token / add_eos_token add the two where
+/// no template of the post-processor has decided. Names of tokens that the vocabulary lacks are ignored.
 Status apply_tokenizer_config(const json::object& config, BpeTokenizerParts& parts);
 
 }  // namespace vllm::text

@@ -31,7 +31,8 @@ Status read_vocab(const json::object& model, BpeTokenizerParts& parts) {
   std::vector<Vocabulary::Entry> tokens;
   tokens.reserve(vocab->size());
   for (const auto& [text, id] : *vocab) {
-    if (!id.is_int64()) return invalid_argument("model.vocab: the id of \"{:.40}\" is no integer", std::string_view(text));
+    if (!id.is_int64())
+      return invalid_argument("model.vocab: the id of \"{:.40}\" is no integer", std::string_view(text));
     tokens.push_back({{text.data(), text.size()}, id.get_int64()});
   }
   ASSIGN_OR_RETURN(Vocabulary model_tokens, Vocabulary::build(tokens));
@@ -61,7 +62,9 @@ Status read_merge(const json::value& value, const Vocabulary& vocabulary, uint32
   const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right);
   const TokenId id = vocabulary.find(std::string(left).append(right));
   if (left_id < 0 || right_id < 0 || id < 0) {
-    return invalid_argument("model.merges: entry {} (\"{:.40}\" + \"{:.40}\") uses a token that is not in the vocabulary", rank, left, right);
+    return invalid_argument(
+        "model.merges: entry {} (\"{:.40}\" + \"{:.40}\") uses a token that is not in the vocabulary", rank, left,
+        right);
   }
   parts.merges.push_back({left_id, right_id, {rank, id}});
   return Status::ok();
@@ -71,9 +74,11 @@ Status read_model(const json::object& model, BpeTokenizerParts& parts) {
   const auto type = get_string(model, "type");
   // Files older than the field have merges only if they are BPE.
   if (type ? *type != "BPE" : !model.contains("merges")) {
-    return error(ErrorCode::kUnimplemented, "tokenizer model {} is not supported (known: BPE)", type.value_or("without a type"));
+    return error(ErrorCode::kUnimplemented, "tokenizer model {} is not supported (known: BPE)",
+                 type.value_or("without a type"));
   }
-  for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"}) RETURN_IF_ERROR(refuse_option(model, key));
+  for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
+    RETURN_IF_ERROR(refuse_option(model, key));
   RETURN_IF_ERROR(read_vocab(model, parts));
   const Vocabulary& vocabulary = *parts.model;
   parts.bpe.ignore_merges = get_bool(model, "ignore_merges").value_or(false);
@@ -130,7 +135,8 @@ Result<std::shared_ptr<const Tokenizer>> parse(std::string_view tokenizer_json, 
 
 }  // namespace
 
-Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view tokenizer_json, std::string_view config_json) {
+Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view tokenizer_json,
+                                                              std::string_view config_json) {
   return parse(tokenizer_json, config_json).with_context("tokenizer.json");
 }
 
@@ -138,8 +144,10 @@ Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::p
   ASSIGN_OR_RETURN(const std::string tokenizer_json, read_file(dir / "tokenizer.json"));
   std::string config_json;
   auto config = read_file(dir / "tokenizer_config.json");
-  if (config) config_json = *std::move(config);
-  else if (config.error().code != ErrorCode::kNotFound) return std::move(config).error();
+  if (config)
+    config_json = *std::move(config);
+  else if (config.error().code != ErrorCode::kNotFound)
+    return std::move(config).error();
   return parse_tokenizer_json(tokenizer_json, config_json).with_context("{}", dir.string());
 }
 

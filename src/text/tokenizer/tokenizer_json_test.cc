@@ -15,8 +15,9 @@ struct Json {
   std::string config;
 
   std::string text() const {
-    return fmt::format(R"({{"version":"1.0","added_tokens":{},"normalizer":{},"pre_tokenizer":{},"post_processor":{},"decoder":{},"model":{}}})",
-                       added, normalizer, pre_tokenizer, post_processor, decoder, model);
+    return fmt::format(
+        R"({{"version":"1.0","added_tokens":{},"normalizer":{},"pre_tokenizer":{},"post_processor":{},"decoder":{},"model":{}}})",
+        added, normalizer, pre_tokenizer, post_processor, decoder, model);
   }
   Result<std::shared_ptr<const Tokenizer>> load() const { return parse_tokenizer_json(text(), config); }
 };
@@ -43,7 +44,8 @@ TEST(TokenizerJson, ReadsASmallOne) {
 }
 
 TEST(TokenizerJson, MergesArePairsOrLines) {
-  EXPECT_EQ(encode({.model = R"({"vocab":{"a":0,"b":1,"ab":2,"c":3},"merges":[["a","b"]]})"}, "ab"), (std::vector<TokenId>{2}));
+  EXPECT_EQ(encode({.model = R"({"vocab":{"a":0,"b":1,"ab":2,"c":3},"merges":[["a","b"]]})"}, "ab"),
+            (std::vector<TokenId>{2}));
 }
 
 TEST(TokenizerJson, RefusesByNameWhatItDoesNotKnow) {
@@ -52,7 +54,8 @@ TEST(TokenizerJson, RefusesByNameWhatItDoesNotKnow) {
       {{.model = R"({"type":"BPE","end_of_word_suffix":"</w>","vocab":{},"merges":[]})"}, "end_of_word_suffix"},
       {{.normalizer = R"({"type":"Precompiled","precompiled_charsmap":""})"}, "Precompiled"},
       {{.pre_tokenizer = R"({"type":"BertPreTokenizer"})"}, "BertPreTokenizer"},
-      {{.pre_tokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]})"}, "Digits after ByteLevel"},
+      {{.pre_tokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]})"},
+       "Digits after ByteLevel"},
       {{.post_processor = R"({"type":"Strange"})"}, "Strange"},
       {{.decoder = R"({"type":"WordPiece"})"}, "WordPiece"},
       {{.decoder = "null"}, "decoder"},
@@ -107,7 +110,8 @@ TEST(TokenizerJson, HostileFilesGiveAReason) {
       {.pre_tokenizer = R"({"type":"Split","pattern":{"String":"a"},"behavior":"Sideways"})"},
       {.pre_tokenizer = R"({"type":"Metaspace","replacement":"ab"})"},
       {.post_processor = R"({"type":"TemplateProcessing","single":[],"special_tokens":{}})"},
-      {.post_processor = R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}},{"Sequence":{"id":"A"}}],"special_tokens":{"x":{"ids":[77]}}})"},
+      {.post_processor =
+           R"({"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x"}},{"Sequence":{"id":"A"}}],"special_tokens":{"x":{"ids":[77]}}})"},
       {.post_processor = R"({"type":"RobertaProcessing","cls":["<s>",-4],"sep":["</s>",5]})"},
       {.decoder = "[]"},
       {.decoder = R"({"type":"Sequence"})"},
@@ -143,7 +147,9 @@ TEST(TokenizerJson, AddedTokensWithOddIdsFollowTheModel) {
 }
 
 TEST(TokenizerConfig, NamesBosAndEosInEitherForm) {
-  auto tokenizer = *Json{.config = R"({"bos_token":"<s>","eos_token":{"content":"</s>","special":true},"pad_token":"nowhere"})"}.load();
+  auto tokenizer =
+      *Json{.config = R"({"bos_token":"<s>","eos_token":{"content":"</s>","special":true},"pad_token":"nowhere"})"}
+           .load();
   EXPECT_EQ(tokenizer->bos_id(), 4);
   EXPECT_EQ(tokenizer->eos_id(), 5);
   EXPECT_EQ((*Json{.config = R"({"bos_token":null})"}.load())->bos_id(), std::nullopt);
@@ -152,13 +158,17 @@ TEST(TokenizerConfig, NamesBosAndEosInEitherForm) {
 TEST(TokenizerConfig, AddsBosAndEosUnlessATemplateDecides) {
   const std::string config = R"({"bos_token":"<s>","eos_token":"</s>","add_bos_token":true,"add_eos_token":true})";
   EXPECT_EQ(encode({.config = config}, "a"), (std::vector<TokenId>{4, 0, 5}));
-  EXPECT_EQ(encode({.post_processor = R"({"type":"ByteLevel"})", .config = config}, "a"), (std::vector<TokenId>{4, 0, 5}));
-  const std::string only_eos = R"({"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"e"}}],"special_tokens":{"e":{"ids":[5]}}})";
+  EXPECT_EQ(encode({.post_processor = R"({"type":"ByteLevel"})", .config = config}, "a"),
+            (std::vector<TokenId>{4, 0, 5}));
+  const std::string only_eos =
+      R"({"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"e"}}],"special_tokens":{"e":{"ids":[5]}}})";
   EXPECT_EQ(encode({.post_processor = only_eos, .config = config}, "a"), (std::vector<TokenId>{0, 5}));
 }
 
 TEST(TokenizerConfig, AddsTokensThatTheVocabularyFileLacks) {
-  const Json json{.config = R"({"eos_token":"c","added_tokens_decoder":{"4":{"content":"<s>","special":false},"6":{"content":"<new>","special":true}}})"};
+  const Json json{
+      .config =
+          R"({"eos_token":"c","added_tokens_decoder":{"4":{"content":"<s>","special":false},"6":{"content":"<new>","special":true}}})"};
   auto tokenizer = *json.load();
   EXPECT_EQ(*tokenizer->encode("a<new>"), (std::vector<TokenId>{0, 6}));
   EXPECT_TRUE(tokenizer->is_special(6));

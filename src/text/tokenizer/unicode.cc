@@ -73,7 +73,8 @@ void find_nfc_unsafe(std::vector<bool>& unsafe) {
     }
     if (length > 1) unsafe[static_cast<char32_t>(parts[length - 1])] = true;
     options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    if (utf8proc_normalize_utf32(parts, length, options) != 1 || parts[0] != static_cast<utf8proc_int32_t>(c)) unsafe[c] = true;
+    if (utf8proc_normalize_utf32(parts, length, options) != 1 || parts[0] != static_cast<utf8proc_int32_t>(c))
+      unsafe[c] = true;
   }
 }
 

@@ -7,13 +7,13 @@
 namespace vllm::text {
 
 enum CharClass : uint8_t {
-  kLetter = 1,       // \p{L}
-  kNumber = 2,       // \p{N}
-  kSpace = 4,        // White_Space
-  kWord = 8,         // \w: alphabetic, marks, decimal digits, connectors, joiners
-  kPunctuation = 16, // \p{P}, and all ASCII punctuation
-  kMark = 32,        // \p{M}
-  kNfcUnsafe = 64,   // NFC may change or reorder text that holds it
+  kLetter = 1,        // \p{L}
+  kNumber = 2,        // \p{N}
+  kSpace = 4,         // White_Space
+  kWord = 8,          // \w: alphabetic, marks, decimal digits, connectors, joiners
+  kPunctuation = 16,  // \p{P}, and all ASCII punctuation
+  kMark = 32,         // \p{M}
+  kNfcUnsafe = 64,    // NFC may change or reorder text that holds it
 };
 
 class CharClasses {

@@ -24,9 +24,11 @@ void order_marks(std::vector<utf8proc_int32_t>& codes) {
   std::vector<Mark> run;
   for (size_t i = 0; i < codes.size(); ++i) {
     run.clear();
-    for (size_t j = i; j < codes.size() && combining_class(codes[j]) != 0; ++j) run.push_back({combining_class(codes[j]), j, codes[j]});
+    for (size_t j = i; j < codes.size() && combining_class(codes[j]) != 0; ++j)
+      run.push_back({combining_class(codes[j]), j, codes[j]});
     if (run.empty()) continue;
-    std::sort(run.begin(), run.end(), [](const Mark& a, const Mark& b) { return std::pair(a.cls, a.place) < std::pair(b.cls, b.place); });
+    std::sort(run.begin(), run.end(),
+              [](const Mark& a, const Mark& b) { return std::pair(a.cls, a.place) < std::pair(b.cls, b.place); });
     for (const Mark& mark : run) codes[i++] = mark.code;
   }
 }
@@ -36,19 +38,22 @@ void order_marks(std::vector<utf8proc_int32_t>& codes) {
 std::string normalize_unicode(std::string_view text, bool compose, bool compatibility) {
   std::vector<utf8proc_int32_t> codes;
   codes.reserve(text.size() + 32);
-  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
-                                                      (compatibility ? UTF8PROC_COMPAT : 0));
+  const auto options =
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compatibility ? UTF8PROC_COMPAT : 0));
   for (size_t pos = 0; pos < text.size();) {
     const auto code = static_cast<utf8proc_int32_t>(read_char(text, pos));
     utf8proc_int32_t parts[32];  // the longest decomposition has 18
     const utf8proc_ssize_t length = utf8proc_decompose_char(code, parts, 32, options, nullptr);
-    if (length < 1 || length > 32) codes.push_back(code);
-    else codes.insert(codes.end(), parts, parts + length);
+    if (length < 1 || length > 32)
+      codes.push_back(code);
+    else
+      codes.insert(codes.end(), parts, parts + length);
   }
   order_marks(codes);
   if (compose && !codes.empty()) {
     const auto compose_options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    const auto length = utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()), compose_options);
+    const auto length =
+        utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()), compose_options);
     if (length >= 0) codes.resize(static_cast<size_t>(length));
   }
   std::string out;
@@ -74,8 +79,10 @@ std::string lowercase(std::string_view text) {
   out.reserve(text.size());
   for (size_t pos = 0; pos < text.size();) {
     const char32_t code = read_char(text, pos);
-    if (code == 0x130) out += "i\xCC\x87";  // the one character whose lower case is two
-    else append_char(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code))));
+    if (code == 0x130)
+      out += "i\xCC\x87";  // the one character whose lower case is two
+    else
+      append_char(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code))));
   }
   return out;
 }

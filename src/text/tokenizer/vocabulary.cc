@@ -19,7 +19,8 @@ Result<Vocabulary> Vocabulary::build(const std::vector<Entry>& entries) {
   size_t bytes = 1;
   for (const Entry& entry : entries) {
     if (entry.id < 0 || entry.id >= limit) {
-      return invalid_argument("token \"{:.40}\" has id {}, which is out of range for {} tokens", entry.text, entry.id, entries.size());
+      return invalid_argument("token \"{:.40}\" has id {}, which is out of range for {} tokens", entry.text, entry.id,
+                              entries.size());
     }
     size = std::max(size, entry.id + 1);
     bytes += entry.text.size();
@@ -31,7 +32,8 @@ Result<Vocabulary> Vocabulary::build(const std::vector<Entry>& entries) {
   char* at = out.arena_.data();
   for (const Entry& entry : entries) {
     std::string_view& slot = out.texts_[static_cast<size_t>(entry.id)];
-    if (slot.data() != nullptr) return invalid_argument("tokens \"{:.40}\" and \"{:.40}\" share id {}", slot, entry.text, entry.id);
+    if (slot.data() != nullptr)
+      return invalid_argument("tokens \"{:.40}\" and \"{:.40}\" share id {}", slot, entry.text, entry.id);
     slot = {at, entry.text.size()};
     at = std::copy(entry.text.begin(), entry.text.end(), at);
     out.map_.insert(slot, static_cast<TokenId>(entry.id));

@@ -19,7 +19,8 @@ std::vector<TokenId> to_ids(const json::value& list) {
 std::string fnv(const std::vector<TokenId>& ids) {
   uint64_t hash = 0xCBF29CE484222325u;
   for (const TokenId id : ids) {
-    for (int shift = 0; shift < 32; shift += 8) hash = (hash ^ (static_cast<uint32_t>(id) >> shift & 255)) * 0x100000001B3u;
+    for (int shift = 0; shift < 32; shift += 8)
+      hash = (hash ^ (static_cast<uint32_t>(id) >> shift & 255)) * 0x100000001B3u;
   }
   return fmt::format("{:016x}", hash);
 }
@@ -32,7 +33,8 @@ std::string show(const std::vector<TokenId>& ids) {
 
 std::string from_hex(std::string_view hex) {
   std::string out;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  for (size_t i = 0; i + 1 < hex.size(); i += 2)
+    out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
   return out;
 }
 
@@ -94,7 +96,8 @@ std::vector<CorpusEntry> read_corpus(const json::value& entries) {
   return out;
 }
 
-VectorReport check_vectors(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<CorpusEntry>& corpus, const json::value& expected) {
+VectorReport check_vectors(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<CorpusEntry>& corpus,
+                           const json::value& expected) {
   VectorReport report;
   const auto differ = [&](int& count, std::string text) {
     if (report.first_difference.empty()) report.first_difference = std::move(text);
@@ -113,18 +116,21 @@ VectorReport check_vectors(const std::shared_ptr<const Tokenizer>& tokenizer, co
     const std::vector<TokenId>& ids = *encoded;
     if (const json::value* count = wanted.if_contains("count")) {
       if (count->as_int64() != static_cast<int64_t>(ids.size()) || fnv(ids) != *get_string(wanted, "fnv")) {
-        differ(report.texts_wrong, fmt::format("{}: {} ids, expected {}", corpus[i].name, ids.size(), count->as_int64()));
+        differ(report.texts_wrong,
+               fmt::format("{}: {} ids, expected {}", corpus[i].name, ids.size(), count->as_int64()));
       }
       continue;
     }
     const std::vector<TokenId> wanted_ids = to_ids(wanted.at("ids"));
     if (ids != wanted_ids) {
-      differ(report.texts_wrong, fmt::format("{}: \"{}\"\n  is       {}\n  expected {}", corpus[i].name, corpus[i].text, show(ids), show(wanted_ids)));
+      differ(report.texts_wrong, fmt::format("{}: \"{}\"\n  is       {}\n  expected {}", corpus[i].name, corpus[i].text,
+                                             show(ids), show(wanted_ids)));
     }
     ++report.decodes;
     const std::string decoded = get_string(wanted, "decoded").value_or(corpus[i].text);
     if (const std::string is = tokenizer->decode(wanted_ids, true); is != decoded) {
-      differ(report.decodes_wrong, fmt::format("{} decoded:\n  is       \"{}\"\n  expected \"{}\"", corpus[i].name, is, decoded));
+      differ(report.decodes_wrong,
+             fmt::format("{} decoded:\n  is       \"{}\"\n  expected \"{}\"", corpus[i].name, is, decoded));
     }
     if (!stream_agrees(tokenizer, ids, true)) differ(report.streams_wrong, corpus[i].name + ": stream differs");
   }
@@ -134,7 +140,8 @@ VectorReport check_vectors(const std::shared_ptr<const Tokenizer>& tokenizer, co
       ++report.decodes;
       const std::string wanted = *get_string(value.as_object(), skip ? "skip" : "all");
       if (const std::string is = tokenizer->decode(ids, skip); is != wanted) {
-        differ(report.decodes_wrong, fmt::format("ids {}:\n  is       \"{}\"\n  expected \"{}\"", show(ids), is, wanted));
+        differ(report.decodes_wrong,
+               fmt::format("ids {}:\n  is       \"{}\"\n  expected \"{}\"", show(ids), is, wanted));
       }
       if (!stream_agrees(tokenizer, ids, skip)) differ(report.streams_wrong, show(ids) + ": stream differs");
     }

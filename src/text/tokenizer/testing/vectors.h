@@ -31,6 +31,7 @@ struct VectorReport {
   std::string first_difference;
 };
 /// Check encode(), decode() of the result, decode() of random streams, and the incremental detokenizer on all of them.
-VectorReport check_vectors(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<CorpusEntry>& corpus, const json::value& expected);
+VectorReport check_vectors(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<CorpusEntry>& corpus,
+                           const json::value& expected);
 
 }  // namespace vllm::text::testing
