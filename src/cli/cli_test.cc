@@ -60,9 +60,12 @@ TEST(Parser, FollowsArgparse) {
   EXPECT_TRUE(ok({"--enable-log-requests=true"}).enable_log_requests);
   EXPECT_THAT(ok({"--served-model-name", "a", "b", "--port", "3"}).served_model_names, ElementsAre("a", "b"));
   EXPECT_THAT(*ok({"--allowed-origins", R"(["*"])"}).allowed_origins, ElementsAre("*"));
-  EXPECT_THAT(*ok({"--cors-allow-origins \"*\""}).allowed_origins, ElementsAre("*"));  // one argument, from a compose list
+  EXPECT_THAT(*ok({"--cors-allow-origins \"*\""}).allowed_origins,
+              ElementsAre("*"));  // one argument, from a compose list
   EXPECT_EQ(ok({"m", "--port", "9", "#", "a comment", "--nonsense"}).port, 9);
-  EXPECT_EQ(json::serialize(ok({"--default-chat-template-kwargs.a.b", "1", "--default-chat-template-kwargs.l+", "x", "--default-chat-template-kwargs.l+=y"}).default_chat_template_kwargs),
+  EXPECT_EQ(json::serialize(ok({"--default-chat-template-kwargs.a.b", "1", "--default-chat-template-kwargs.l+", "x",
+                                "--default-chat-template-kwargs.l+=y"})
+                                .default_chat_template_kwargs),
             R"({"a":{"b":1},"l":["x","y"]})");
   EXPECT_EQ(ok({"-tp", "1", "-O3", "-pp=1"}).port, 8000);
 }
@@ -85,7 +88,8 @@ TEST(Parser, NamesWhatIsWrong) {
 }
 
 TEST(ServeArgs, AcceptsTheGuidesLines) {
-  ServeArgs a = ok({"--model", "meta-llama/Meta-Llama-3-8B-Instruct", "--tensor-parallel-size", "1", "--max-batch-size", "32", "--temperature", "0.7", "--log-file", "/tmp/x.log"});
+  ServeArgs a = ok({"--model", "meta-llama/Meta-Llama-3-8B-Instruct", "--tensor-parallel-size", "1", "--max-batch-size",
+                    "32", "--temperature", "0.7", "--log-file", "/tmp/x.log"});
   EXPECT_EQ(a.max_num_seqs, 32);
   EXPECT_EQ(a.temperature, 0.7);
   auto line = read_serve_command_line({"--gpu-memory-utilization", "0.9", "--swap-space", "4", "--enforce-eager"});
@@ -96,13 +100,16 @@ TEST(ServeArgs, AcceptsTheGuidesLines) {
 // The shapes in which the guides' CORS flag arrives from shells, compose lists and folded YAML.
 TEST(ServeArgs, ReadsOriginsInEveryShape) {
   using List = std::vector<std::string>;
-  for (const List& argv : {List{"--cors-allow-origins", "*"}, List{"--cors-allow-origins", "\"*\""}, List{"--cors-allow-origins=*"}, List{"--cors-allow-origins=\"*\""},
-                           List{"--cors-allow-origins \"*\""}, List{"--cors-allow-origins '*'"}, List{"--cors-allow-origins *"}, List{"--cors_allow_origins", "[\"*\"]"},
-                           List{"--allowed-origins", "[\"*\"]"}, List{"--allowed-origins", "'[\"*\"]'"}, List{"--allowed-origins=*"}, List{"--allowed-origins [\"*\"]"}}) {
+  for (const List& argv :
+       {List{"--cors-allow-origins", "*"}, List{"--cors-allow-origins", "\"*\""}, List{"--cors-allow-origins=*"},
+        List{"--cors-allow-origins=\"*\""}, List{"--cors-allow-origins \"*\""}, List{"--cors-allow-origins '*'"},
+        List{"--cors-allow-origins *"}, List{"--cors_allow_origins", "[\"*\"]"}, List{"--allowed-origins", "[\"*\"]"},
+        List{"--allowed-origins", "'[\"*\"]'"}, List{"--allowed-origins=*"}, List{"--allowed-origins [\"*\"]"}}) {
     SCOPED_TRACE(testing::PrintToString(argv));
     EXPECT_THAT(ok(argv).allowed_origins, testing::Optional(ElementsAre("*")));
   }
-  EXPECT_THAT(*ok({"--cors-allow-origins", "http://a,http://b:1"}).allowed_origins, ElementsAre("http://a", "http://b:1"));
+  EXPECT_THAT(*ok({"--cors-allow-origins", "http://a,http://b:1"}).allowed_origins,
+              ElementsAre("http://a", "http://b:1"));
   EXPECT_THAT(*ok({"--allowed-origins", "http://a", "http://b"}).allowed_origins, ElementsAre("http://a", "http://b"));
   EXPECT_THAT(*ok({"--allowed-origins", "[]"}).allowed_origins, ElementsAre());
   EXPECT_EQ(ok({}).allowed_origins, std::nullopt);
@@ -161,7 +168,9 @@ class ConfigFile : public testing::Test {
 };
 
 TEST_F(ConfigFile, IsReadBelowTheCommandLine) {
-  std::string path = write("model: from/file\nport: 9000\nenable-prefix-caching: false\nserved-model-name: [a, b]\nmax_model_len: 2k\ndefault-chat-template-kwargs: {enable_thinking: false}\n");
+  std::string path = write(
+      "model: from/file\nport: 9000\nenable-prefix-caching: false\nserved-model-name: [a, b]\nmax_model_len: "
+      "2k\ndefault-chat-template-kwargs: {enable_thinking: false}\n");
   ServeArgs a = ok({"--config", path, "--port", "9001"});
   EXPECT_EQ(a.model, "from/file");
   EXPECT_EQ(a.port, 9001);
@@ -176,7 +185,8 @@ TEST_F(ConfigFile, IsReadBelowTheCommandLine) {
 // command line > --config > environment > /etc/vllm/config.yaml > default
 TEST_F(ConfigFile, SourcesWinInOrder) {
   std::string system = testing::TempDir() + "/vllm_cli_test_system.yaml";
-  std::ofstream(system) << "port: 1\nseed: 1\ntemperature: 0.1\nblock-size: 32\nlog-level: error\napi-key: a\nmax-num-seqs: 8\nhf-token: hf_secret\n";
+  std::ofstream(system) << "port: 1\nseed: 1\ntemperature: 0.1\nblock-size: 32\nlog-level: error\napi-key: "
+                           "a\nmax-num-seqs: 8\nhf-token: hf_secret\n";
   std::string path = write("port: 2\nseed: 2\nserved-model-name: 1.0\nlog-level: debug\nmax-num-seqs: 16\n");
   setenv("VLLM_API_KEY", "b", 1);
   setenv("VLLM_LOGGING_LEVEL", "WARNING", 1);
@@ -197,9 +207,11 @@ TEST_F(ConfigFile, SourcesWinInOrder) {
   EXPECT_EQ(all->args.log_level, "debug");
   EXPECT_EQ(all->args.max_num_seqs, 32);  // a weaker source's --max-num-seqs is no contradiction
   EXPECT_THAT(describe_settings(all->args),
-              testing::UnorderedElementsAre("Set by " + system + ": --block-size 32 --hf-token *** --temperature 0.1", "Set by environment (VLLM_API_KEY): --api-key ***",
-                                            "Set by " + path + ": --log-level debug --max-num-seqs 16 --seed 2 --served-model-name 1.0",
-                                            "Set by command line: --config " + path + " --max-batch-size 32 --port 3"));
+              testing::UnorderedElementsAre(
+                  "Set by " + system + ": --block-size 32 --hf-token *** --temperature 0.1",
+                  "Set by environment (VLLM_API_KEY): --api-key ***",
+                  "Set by " + path + ": --log-level debug --max-num-seqs 16 --seed 2 --served-model-name 1.0",
+                  "Set by command line: --config " + path + " --max-batch-size 32 --port 3"));
 }
 
 TEST_F(ConfigFile, ErrorsNameTheFile) {

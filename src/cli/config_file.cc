@@ -31,7 +31,9 @@ json::value to_json(const YAML::Node& node, int depth) {
 }
 
 // A scalar as it is written (1.0 stays 1.0), anything else as JSON.
-std::string value_text(const YAML::Node& node) { return node.IsScalar() ? node.Scalar() : json::serialize(to_json(node, 1)); }
+std::string value_text(const YAML::Node& node) {
+  return node.IsScalar() ? node.Scalar() : json::serialize(to_json(node, 1));
+}
 
 void append(std::vector<std::string>& args, const std::string& key, const YAML::Node& node) {
   json::value value = to_json(node, 0);
@@ -51,7 +53,8 @@ void append(std::vector<std::string>& args, const std::string& key, const YAML::
 }  // namespace
 
 Result<std::vector<std::string>> read_config_file(const std::string& path) {
-  if (!path.ends_with(".yaml") && !path.ends_with(".yml")) return invalid_argument("--config {}: only .yaml and .yml files are read", path);
+  if (!path.ends_with(".yaml") && !path.ends_with(".yml"))
+    return invalid_argument("--config {}: only .yaml and .yml files are read", path);
   ASSIGN_OR_RETURN(std::string text, read_file(path, size_t{1} << 20));
   try {
     YAML::Node root = YAML::Load(text);

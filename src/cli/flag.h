@@ -17,11 +17,12 @@ enum class FlagType {
   kHumanInt,  // 1k = 1000, 1K = 1024; m/M, g/G, t/T alike
   kFloat,
   kString,
-  kList,      // one or more values, or one JSON list
-  kJson,      // an object: '{...}', or dotted: --flag.key v, --flag.list+ v
+  kList,  // one or more values, or one JSON list
+  kJson,  // an object: '{...}', or dotted: --flag.key v, --flag.list+ v
 };
 
-/// What a known flag does in this version. Nothing is ever ignored without a word, except where there is nothing to say.
+/// What a known flag does in this version. Nothing is ever ignored without a word, except where there is nothing to
+/// say.
 enum class Effect {
   kBuilt,   // does what the help says
   kSilent,  // has no meaning here and changes no result (a hint to another implementation)
@@ -41,14 +42,14 @@ struct FlagValue {
 struct ServeArgs;
 
 struct Flag {
-  std::string_view name;           // "max-model-len", without dashes
+  std::string_view name;  // "max-model-len", without dashes
   FlagType type;
-  std::string_view default_text;   // as --help shows it; kRefuse compares with it
+  std::string_view default_text;  // as --help shows it; kRefuse compares with it
   std::string_view help;
   Effect effect = Effect::kBuilt;
   Status (*set)(ServeArgs&, const FlagValue&) = nullptr;  // kBuilt only
-  std::string_view choices = {};   // "auto|cpu"
-  std::string_view short_name = {};  // "tp" for -tp
+  std::string_view choices = {};                          // "auto|cpu"
+  std::string_view short_name = {};                       // "tp" for -tp
 };
 
 struct FlagGroup {

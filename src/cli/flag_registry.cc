@@ -12,7 +12,7 @@ std::vector<FlagGroup> join_groups() {
   return groups;
 }
 
-std::map<std::string_view, const Flag*> index_flags(std::string_view Flag::*key) {
+std::map<std::string_view, const Flag*> index_flags(std::string_view Flag::* key) {
   std::map<std::string_view, const Flag*> index;
   for (const FlagGroup& group : serve_flag_groups()) {
     for (const Flag& flag : group.flags) {

@@ -55,7 +55,8 @@ std::string row(const Flag& flag) {
   if (flag.effect == Effect::kWarn) text = "Accepted with a warning: no effect in this version.";
   if (flag.effect == Effect::kRefuse) text = "Not built yet: refused unless it has its default value.";
   if (!flag.default_text.empty()) text += " (default: " + std::string(flag.default_text) + ")";
-  std::string gap = left.size() + 2 > kColumn ? "\n" + std::string(kColumn, ' ') : std::string(kColumn - left.size(), ' ');
+  std::string gap =
+      left.size() + 2 > kColumn ? "\n" + std::string(kColumn, ' ') : std::string(kColumn - left.size(), ' ');
   return left + gap + wrap(text, kColumn) + "\n";
 }
 
@@ -83,7 +84,8 @@ std::string flag_name(std::string_view topic) {
 bool is_help_topic(std::string_view topic) {
   auto groups = serve_flag_groups();
   return topic.empty() || topic == "short" || topic == "all" || find_flag(flag_name(topic)) ||
-         std::any_of(groups.begin(), groups.end(), [&](const FlagGroup& group) { return same_word(group.title, topic); });
+         std::any_of(groups.begin(), groups.end(),
+                     [&](const FlagGroup& group) { return same_word(group.title, topic); });
 }
 
 std::string program_help() {
@@ -99,13 +101,20 @@ std::string serve_help(std::string_view topic) {
       "Serve MODEL (a hub id such as Qwen/Qwen3-0.6B, a folder, or a .gguf file) over an OpenAI-compatible HTTP API.\n";
   if (topic == "short" || topic.empty()) {
     out += "\nFlags that are used most:\n";
-    for (std::string_view name : {"host", "port", "api-key", "served-model-name", "dtype", "max-model-len", "max-num-seqs", "chat-template", "device", "config"}) {
+    for (std::string_view name : {"host", "port", "api-key", "served-model-name", "dtype", "max-model-len",
+                                  "max-num-seqs", "chat-template", "device", "config"}) {
       out += row(*find_flag(name));
     }
-    out += "\n" + wrap("Environment: HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, VLLM_API_KEY, VLLM_CPU_KVCACHE_SPACE (GiB), VLLM_LOGGING_LEVEL, TZ", 0) + "\n\n";
+    out += "\n" +
+           wrap(
+               "Environment: HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, VLLM_API_KEY, VLLM_CPU_KVCACHE_SPACE "
+               "(GiB), VLLM_LOGGING_LEVEL, TZ",
+               0) +
+           "\n\n";
     std::string titles;
     for (const FlagGroup& group : serve_flag_groups()) {
-      if (titles.find(group.title) == std::string::npos) titles += (titles.empty() ? "" : ", ") + std::string(group.title);
+      if (titles.find(group.title) == std::string::npos)
+        titles += (titles.empty() ? "" : ", ") + std::string(group.title);
     }
     return out + wrap("More: --help=all, --help=GROUP, --help=FLAG. Groups: " + titles, 0) + "\n";
   }

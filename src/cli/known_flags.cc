@@ -1,5 +1,5 @@
-// Flags that vLLM 0.33 (or an older release: group Legacy) has and that do nothing here yet. kWarn rows are accepted with one
-// warning; kRefuse rows change what a server does, so they are refused unless they have their default value.
+// Flags that vLLM 0.33 (or an older release: group Legacy) has and that do nothing here yet. kWarn rows are accepted
+// with one warning; kRefuse rows change what a server does, so they are refused unless they have their default value.
 #include <iterator>
 
 #include "cli/flag_groups.h"
@@ -87,10 +87,8 @@ constexpr Flag kModelConfigKnown[] = {
 };
 
 constexpr Flag kLoadConfigKnown[] = {
-    {"model-loader-extra-config", kJson, "", "", W},
-    {"safetensors-load-strategy", kString, "lazy", "", W},
-    {"pt-load-map-location", kString, "cpu", "", W},
-    {"safetensors-prefetch-num-threads", kString, "", "", W},
+    {"model-loader-extra-config", kJson, "", "", W},         {"safetensors-load-strategy", kString, "lazy", "", W},
+    {"pt-load-map-location", kString, "cpu", "", W},         {"safetensors-prefetch-num-threads", kString, "", "", W},
     {"safetensors-prefetch-block-size", kString, "", "", W},
 };
 

@@ -10,8 +10,10 @@ double gib(int64_t bytes) { return static_cast<double>(bytes) / (int64_t{1} << 3
 Result<KvSize> size_kv_cache(const KvSizeInput& in) {
   KvSize size{.max_model_len = in.requested_max_len > 0 ? in.requested_max_len : in.model_max_len};
   if (size.max_model_len > in.model_max_len && !in.allow_longer) {
-    return invalid_argument("--max-model-len {} is longer than the {} tokens that the model was made for; lower it, or set VLLM_ALLOW_LONG_MAX_MODEL_LEN=1",
-                            size.max_model_len, in.model_max_len);
+    return invalid_argument(
+        "--max-model-len {} is longer than the {} tokens that the model was made for; lower it, or set "
+        "VLLM_ALLOW_LONG_MAX_MODEL_LEN=1",
+        size.max_model_len, in.model_max_len);
   }
   auto blocks_for = [&](int64_t tokens) { return (tokens + in.block_size - 1) / in.block_size; };
   if (in.num_blocks) {
@@ -26,10 +28,13 @@ Result<KvSize> size_kv_cache(const KvSizeInput& in) {
   if (in.requested_max_len == -1) size.max_model_len = std::min(size.max_model_len, fits);
   if (fits < size.max_model_len || fits < in.block_size) {
     int64_t needed = (blocks_for(size.max_model_len) + 1) * in.bytes_per_block;
-    std::string smaller = fits >= in.block_size ? fmt::format("set --max-model-len to at most {} (or auto), or ", fits) : "";
+    std::string smaller =
+        fits >= in.block_size ? fmt::format("set --max-model-len to at most {} (or auto), or ", fits) : "";
     return error(ErrorCode::kResourceExhausted,
-                 "Out of memory: one sequence of {} tokens needs {:.2f} GiB of KV cache, and there are {:.2f} GiB; {}raise VLLM_CPU_KVCACHE_SPACE to at least {} (GiB)",
-                 size.max_model_len, gib(needed), gib(size.num_blocks * in.bytes_per_block), smaller, (needed >> 30) + 1);
+                 "Out of memory: one sequence of {} tokens needs {:.2f} GiB of KV cache, and there are {:.2f} GiB; "
+                 "{}raise VLLM_CPU_KVCACHE_SPACE to at least {} (GiB)",
+                 size.max_model_len, gib(needed), gib(size.num_blocks * in.bytes_per_block), smaller,
+                 (needed >> 30) + 1);
   }
   return size;
 }

@@ -76,7 +76,8 @@ Result<Match> match_long(std::string_view name) {
   if (match) return *match;
   std::string hint;
   for (const std::string& near : nearest_flags(name)) hint += (hint.empty() ? "; did you mean --" : " or --") + near;
-  return invalid_argument("unrecognized argument --{}{}; --help=all lists every flag", name, hint.empty() ? "" : hint + "?");
+  return invalid_argument("unrecognized argument --{}{}; --help=all lists every flag", name,
+                          hint.empty() ? "" : hint + "?");
 }
 
 // -tp, -tp=2, -O3, -cc.mode: a short name with what sticks to it.
@@ -90,7 +91,8 @@ std::optional<ShortMatch> match_short(std::string_view arg) {
     const Flag* flag = find_short_flag(body.substr(0, length));
     if (!flag) continue;
     std::string_view rest = body.substr(length);
-    if (rest.empty() || rest[0] == '=' || rest[0] == '.' || std::isdigit(static_cast<unsigned char>(rest[0]))) return ShortMatch{flag, rest};
+    if (rest.empty() || rest[0] == '=' || rest[0] == '.' || std::isdigit(static_cast<unsigned char>(rest[0])))
+      return ShortMatch{flag, rest};
   }
   return std::nullopt;
 }
@@ -126,11 +128,13 @@ class Parser {
     while (next_ < args_.size()) {
       const std::string arg = args_[next_++];
       if (arg.starts_with('#')) {
-        out_.warnings.push_back("a # where a flag or the model would stand ends the arguments: the rest is taken for a comment");
+        out_.warnings.push_back(
+            "a # where a flag or the model would stand ends the arguments: the rest is taken for a comment");
         break;
       }
       if (arg == "--") {
-        out_.positionals.insert(out_.positionals.end(), args_.begin() + static_cast<std::ptrdiff_t>(next_), args_.end());
+        out_.positionals.insert(out_.positionals.end(), args_.begin() + static_cast<std::ptrdiff_t>(next_),
+                                args_.end());
         break;
       }
       if (!looks_like_flag(arg)) {
@@ -149,8 +153,11 @@ class Parser {
     std::optional<std::string> value;
     size_t equals = name.find('='), blank = name.find_first_of(" \t");
     if (blank != std::string_view::npos && blank < equals) {
-      std::string_view rest = name.substr(name.find_first_not_of(" \t", blank) == std::string_view::npos ? name.size() : name.find_first_not_of(" \t", blank));
-      if (rest.size() >= 2 && (rest.front() == '"' || rest.front() == '\'') && rest.back() == rest.front()) rest = rest.substr(1, rest.size() - 2);
+      std::string_view rest = name.substr(name.find_first_not_of(" \t", blank) == std::string_view::npos
+                                              ? name.size()
+                                              : name.find_first_not_of(" \t", blank));
+      if (rest.size() >= 2 && (rest.front() == '"' || rest.front() == '\'') && rest.back() == rest.front())
+        rest = rest.substr(1, rest.size() - 2);
       value = std::string(rest);
       name = name.substr(0, blank);
     } else if (equals != std::string_view::npos) {
@@ -181,7 +188,8 @@ class Parser {
       size_t equals = match->rest.find('=');
       std::optional<std::string> value;
       if (equals != std::string_view::npos) value = std::string(match->rest.substr(equals + 1));
-      return take_dotted(*match->flag, match->rest.substr(1, equals == std::string_view::npos ? equals : equals - 1), value);
+      return take_dotted(*match->flag, match->rest.substr(1, equals == std::string_view::npos ? equals : equals - 1),
+                         value);
     }
     std::optional<std::string> value;
     if (!match->rest.empty()) value = std::string(match->rest[0] == '=' ? match->rest.substr(1) : match->rest);
@@ -189,7 +197,8 @@ class Parser {
   }
 
   Status take_dotted(const Flag& flag, std::string_view path, std::optional<std::string> value) {
-    if (flag.type != FlagType::kJson) return invalid_argument("--{}.{}: --{} takes no keys", flag.name, path, flag.name);
+    if (flag.type != FlagType::kJson)
+      return invalid_argument("--{}.{}: --{} takes no keys", flag.name, path, flag.name);
     if (path.empty() || path.size() > 256) return invalid_argument("--{}.: a key must follow the dot", flag.name);
     if (!value) {
       if (next_ >= args_.size()) return invalid_argument("argument --{}.{}: expected one value", flag.name, path);
@@ -218,11 +227,14 @@ class Parser {
     if (value) {
       values.push_back(*value);
     } else if (flag.type == FlagType::kList) {
-      while (next_ < args_.size() && !looks_like_flag(args_[next_]) && args_[next_] != "#") values.push_back(args_[next_++]);
+      while (next_ < args_.size() && !looks_like_flag(args_[next_]) && args_[next_] != "#")
+        values.push_back(args_[next_++]);
     } else if (next_ < args_.size() && !looks_like_flag(args_[next_])) {
       values.push_back(args_[next_++]);
     }
-    if (values.empty()) return invalid_argument("argument --{}: expected {}", flag.name, flag.type == FlagType::kList ? "one or more values" : "one value");
+    if (values.empty())
+      return invalid_argument("argument --{}: expected {}", flag.name,
+                              flag.type == FlagType::kList ? "one or more values" : "one value");
     out_.assignments.push_back({&flag, std::move(values)});
     return {};
   }

@@ -3,8 +3,8 @@
 //
 //   --max-model-len 4k  --max_model_len=4k  --max-model 4k (unique prefix)  -tp 2  -O3
 //   --x / --no-x, --enable-x / --disable-x    --flag.a.b 1  --flag.list+ v (JSON objects, dotted)
-//   --served-model-name a b                   '--cors-allow-origins "*"' (one argument with a blank, from a compose list)
-//   # ...                                     (a bare # ends the arguments: a comment in folded YAML)
+//   --served-model-name a b                   '--cors-allow-origins "*"' (one argument with a blank, from a compose
+//   list) # ...                                     (a bare # ends the arguments: a comment in folded YAML)
 #include <string>
 #include <vector>
 

@@ -15,12 +15,14 @@ constexpr Field kFields[] = {
     {"min_p", 0, 1, [](model::GenerationConfig& c, double v) { c.min_p = v; }},
     {"top_k", -1, 1 << 30, [](model::GenerationConfig& c, double v) { c.top_k = static_cast<int>(v); }},
     {"repetition_penalty", 1e-9, 1e9, [](model::GenerationConfig& c, double v) { c.repetition_penalty = v; }},
-    {"max_new_tokens", 1, 1 << 30, [](model::GenerationConfig& c, double v) { c.max_new_tokens = static_cast<int>(v); }},
+    {"max_new_tokens", 1, 1 << 30,
+     [](model::GenerationConfig& c, double v) { c.max_new_tokens = static_cast<int>(v); }},
 };
 
 }  // namespace
 
-Status override_generation(model::GenerationConfig& config, std::optional<double> temperature, const json::object& overrides) {
+Status override_generation(model::GenerationConfig& config, std::optional<double> temperature,
+                           const json::object& overrides) {
   if (temperature) config.temperature = *temperature;
   for (const auto& item : overrides) {
     std::string_view key = item.key();
@@ -33,7 +35,8 @@ Status override_generation(model::GenerationConfig& config, std::optional<double
     if (!field) return invalid_argument("--override-generation-config: unknown key \"{}\"; known: {}", key, known);
     auto value = get_double(overrides, key);
     if (!value || *value < field->lowest || *value > field->highest) {
-      return invalid_argument("--override-generation-config: {} must be a number from {} to {}", key, field->lowest, field->highest);
+      return invalid_argument("--override-generation-config: {} must be a number from {} to {}", key, field->lowest,
+                              field->highest);
     }
     field->set(config, *value);
   }

@@ -8,5 +8,6 @@
 
 namespace vllm::cli {
 /// Put the flags' values over the checkpoint's. kInvalidArgument names an unknown key or a value out of range.
-Status override_generation(model::GenerationConfig& config, std::optional<double> temperature, const json::object& overrides);
+Status override_generation(model::GenerationConfig& config, std::optional<double> temperature,
+                           const json::object& overrides);
 }  // namespace vllm::cli

@@ -21,11 +21,14 @@ std::string shown_value(const Assignment& assignment) {
   return out.empty() ? "''" : out;
 }
 
-// --max-batch-size is an older name of --max-num-seqs: within one source they must agree; between sources the stronger one counts.
+// --max-batch-size is an older name of --max-num-seqs: within one source they must agree; between sources the stronger
+// one counts.
 Status join_batch_size(ServeArgs& args, std::optional<int64_t> weaker) {
   if (args.max_batch_size) {
     if (args.max_num_seqs && *args.max_num_seqs != *args.max_batch_size) {
-      return invalid_argument("--max-batch-size {} and --max-num-seqs {} are the same setting with two values; give one of them", *args.max_batch_size, *args.max_num_seqs);
+      return invalid_argument(
+          "--max-batch-size {} and --max-num-seqs {} are the same setting with two values; give one of them",
+          *args.max_batch_size, *args.max_num_seqs);
     }
     args.max_num_seqs = args.max_batch_size;
   }
@@ -39,13 +42,14 @@ Status apply_known(const Assignment& assignment, std::string_view source, std::v
   const Flag& flag = *assignment.flag;
   const std::string& value = assignment.values.back();
   if (flag.effect == Effect::kSilent || (!flag.default_text.empty() && value == flag.default_text)) return {};
-  std::string shown = flag.type == FlagType::kBool ? fmt::format("--{}{}", value == "false" ? "no-" : "", flag.name) : fmt::format("--{} {}", flag.name, value);
+  std::string shown = flag.type == FlagType::kBool ? fmt::format("--{}{}", value == "false" ? "no-" : "", flag.name)
+                                                   : fmt::format("--{} {}", flag.name, value);
   if (flag.effect == Effect::kWarn) {
     warnings.push_back(fmt::format("{} ({}) has no effect in this version", shown, source));
     return {};
   }
-  Error e = error(ErrorCode::kUnimplemented, "{} ({}) is not built yet in this version; remove the flag{}", shown, source,
-                  flag.default_text.empty() ? "" : fmt::format(" or set it to {}", flag.default_text));
+  Error e = error(ErrorCode::kUnimplemented, "{} ({}) is not built yet in this version; remove the flag{}", shown,
+                  source, flag.default_text.empty() ? "" : fmt::format(" or set it to {}", flag.default_text));
   e.param = std::string(flag.name);
   return e;
 }
@@ -70,7 +74,8 @@ Status apply_file(const std::string& path, ServeCommandLine& out) {
   ASSIGN_OR_RETURN(std::vector<std::string> args, read_config_file(path));
   ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(args).with_context("{}", path));
   for (const Assignment& a : parsed.assignments) {
-    if (a.flag->name == "config") return invalid_argument("{}: a configuration file cannot name another one with `config:`", path);
+    if (a.flag->name == "config")
+      return invalid_argument("{}: a configuration file cannot name another one with `config:`", path);
   }
   return apply(parsed, path, out);
 }
@@ -94,14 +99,20 @@ void apply_environment(ServeCommandLine& out) {
 
 Status take_positionals(ParsedArgs parsed, ServeCommandLine& out) {
   bool named = parsed.positionals.size() > 1 || out.args.settings.count("model");
-  if (named && std::erase(parsed.positionals, "")) out.warnings.push_back("an empty argument is ignored (a variable that is not set?)");
+  if (named && std::erase(parsed.positionals, ""))
+    out.warnings.push_back("an empty argument is ignored (a variable that is not set?)");
   if (parsed.positionals.empty()) return {};
   if (parsed.positionals.size() > 1) {
-    return invalid_argument("unrecognized argument '{}': one model is served, '{}'; values that start with a dash need --flag=value", parsed.positionals[1], parsed.positionals[0]);
+    return invalid_argument(
+        "unrecognized argument '{}': one model is served, '{}'; values that start with a dash need --flag=value",
+        parsed.positionals[1], parsed.positionals[0]);
   }
-  if (parsed.positionals[0].empty()) return invalid_argument("the model is an empty string; expected a hub id, a folder or a .gguf file");
-  if (auto it = out.args.settings.find("model"); it != out.args.settings.end() && it->second.source == kCommandLine && out.args.model != parsed.positionals[0]) {
-    out.warnings.push_back(fmt::format("the model is named twice: serving '{}', not --model {}", parsed.positionals[0], out.args.model));
+  if (parsed.positionals[0].empty())
+    return invalid_argument("the model is an empty string; expected a hub id, a folder or a .gguf file");
+  if (auto it = out.args.settings.find("model");
+      it != out.args.settings.end() && it->second.source == kCommandLine && out.args.model != parsed.positionals[0]) {
+    out.warnings.push_back(
+        fmt::format("the model is named twice: serving '{}', not --model {}", parsed.positionals[0], out.args.model));
   }
   out.args.model = parsed.positionals[0];
   out.args.settings["model"] = {kCommandLine, out.args.model};
@@ -111,22 +122,31 @@ Status take_positionals(ParsedArgs parsed, ServeCommandLine& out) {
 // What no single flag can see.
 Status check(ServeCommandLine& out) {
   ServeArgs& args = out.args;
-  bool keyless = std::all_of(args.api_keys.begin(), args.api_keys.end(), [](const std::string& key) { return key.empty(); });
-  if (!args.api_keys.empty() && keyless) out.warnings.push_back("--api-key is empty (a variable that is not set?): the server asks for no key");
-  if (args.enable_auto_tool_choice && args.tool_call_parser.empty()) return invalid_argument("--enable-auto-tool-choice requires --tool-call-parser");
-  if (args.max_num_seqs.value_or(128) > 65536) return invalid_argument("argument --max-num-seqs: {} is too large: expected at most 65536", *args.max_num_seqs);
+  bool keyless =
+      std::all_of(args.api_keys.begin(), args.api_keys.end(), [](const std::string& key) { return key.empty(); });
+  if (!args.api_keys.empty() && keyless)
+    out.warnings.push_back("--api-key is empty (a variable that is not set?): the server asks for no key");
+  if (args.enable_auto_tool_choice && args.tool_call_parser.empty())
+    return invalid_argument("--enable-auto-tool-choice requires --tool-call-parser");
+  if (args.max_num_seqs.value_or(128) > 65536)
+    return invalid_argument("argument --max-num-seqs: {} is too large: expected at most 65536", *args.max_num_seqs);
   if (args.max_num_batched_tokens.value_or(2048) > (1 << 20)) {
-    return invalid_argument("argument --max-num-batched-tokens: {} is too large: expected at most 1048576", *args.max_num_batched_tokens);
+    return invalid_argument("argument --max-num-batched-tokens: {} is too large: expected at most 1048576",
+                            *args.max_num_batched_tokens);
   }
-  if (!args.enable_chunked_prefill && args.max_num_batched_tokens && args.max_model_len > *args.max_num_batched_tokens) {
-    return invalid_argument("--no-enable-chunked-prefill needs --max-num-batched-tokens of at least --max-model-len ({} < {})", *args.max_num_batched_tokens, args.max_model_len);
+  if (!args.enable_chunked_prefill && args.max_num_batched_tokens &&
+      args.max_model_len > *args.max_num_batched_tokens) {
+    return invalid_argument(
+        "--no-enable-chunked-prefill needs --max-num-batched-tokens of at least --max-model-len ({} < {})",
+        *args.max_num_batched_tokens, args.max_model_len);
   }
   return {};
 }
 
 }  // namespace
 
-Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv, const std::string& system_config) {
+Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv,
+                                                 const std::string& system_config) {
   ServeCommandLine out;
   ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(argv));
   out.help_topic = parsed.help_topic;

@@ -45,7 +45,8 @@ struct ServeArgs {
   std::string tool_call_parser;
   bool return_tokens_as_token_ids = false, enable_prompt_tokens_details = false, enable_force_include_usage = false;
   bool enable_server_load_tracking = false, enable_request_id_headers = false, trust_request_chat_template = false;
-  bool disable_uvicorn_access_log = false, disable_fastapi_docs = false, enable_log_requests = false, disable_log_stats = false;
+  bool disable_uvicorn_access_log = false, disable_fastapi_docs = false, enable_log_requests = false,
+       disable_log_stats = false;
   std::vector<std::string> disable_access_log_for_endpoints;
   json::object default_chat_template_kwargs;
   double sse_keep_alive_interval_s = 0;
@@ -69,7 +70,8 @@ struct ServeCommandLine {
   std::string help_topic;
   std::vector<std::string> warnings;
 };
-Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv, const std::string& system_config = "/etc/vllm/config.yaml");
+Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv,
+                                                 const std::string& system_config = "/etc/vllm/config.yaml");
 
 /// One line per source, such as `Set by command line: --model x --port 8001`.
 std::vector<std::string> describe_settings(const ServeArgs& args);

@@ -31,7 +31,10 @@ void set_up_log(const ServeArgs& args) {
                    : args.log_level == "warning" ? LogLevel::kWarning
                    : args.log_level == "error"   ? LogLevel::kError
                                                  : LogLevel::kInfo;
-  init_log({.level = level, .json = args.log_format == "json", .log_file = args.log_file, .prefix = env("VLLM_LOGGING_PREFIX").value_or("")});
+  init_log({.level = level,
+            .json = args.log_format == "json",
+            .log_file = args.log_file,
+            .prefix = env("VLLM_LOGGING_PREFIX").value_or("")});
 }
 
 void log_settings(const ServeCommandLine& line) {
@@ -84,8 +87,8 @@ void shut_down(const ServeArgs& args, RunningModel& model, server::Server& serve
   model.service->drain();
   server.drain(Ms(static_cast<int64_t>(seconds * 1000)));
   auto now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  model.engine->shutdown(now);           // aborts what is left: clients get finish_reason "abort"
-  server.drain(Ms(500));                 // and these last bytes reach them
+  model.engine->shutdown(now);  // aborts what is left: clients get finish_reason "abort"
+  server.drain(Ms(500));        // and these last bytes reach them
   server.stop();
 }
 

@@ -44,7 +44,8 @@ Result<DType> pick_dtype(const std::string& flag, const model::ModelConfig& conf
   return config.from_gguf || config.torch_dtype == "float16" ? DType::kFloat16 : DType::kBFloat16;
 }
 
-Result<std::filesystem::path> locate(const std::string& model, const ServeArgs& args, const std::function<void(std::string)>& phase,
+Result<std::filesystem::path> locate(const std::string& model, const ServeArgs& args,
+                                     const std::function<void(std::string)>& phase,
                                      const std::atomic<bool>& cancelled) {
   HubOptions options = hub_options_from_env();
   if (!args.revision.empty()) options.revision = args.revision;
@@ -52,7 +53,9 @@ Result<std::filesystem::path> locate(const std::string& model, const ServeArgs& 
   options.download_dir = args.download_dir;
   options.ignore_patterns = args.ignore_patterns;
   options.cancelled = &cancelled;
-  options.on_progress = [&phase](std::string_view name, double share) { phase(fmt::format("{} {:.0f}%", name, share * 100)); };
+  options.on_progress = [&phase](std::string_view name, double share) {
+    phase(fmt::format("{} {:.0f}%", name, share * 100));
+  };
   return find_model(model, options);
 }
 
@@ -61,15 +64,18 @@ struct Text {
   std::shared_ptr<const text::ChatTemplate> chat_template;  // null: a base model
 };
 
-Result<Text> load_text(const ServeArgs& args, const std::filesystem::path& model_path, const GgufFile* gguf, const model::ModelConfig& config,
-                       const std::function<void(std::string)>& phase, const std::atomic<bool>& cancelled) {
+Result<Text> load_text(const ServeArgs& args, const std::filesystem::path& model_path, const GgufFile* gguf,
+                       const model::ModelConfig& config, const std::function<void(std::string)>& phase,
+                       const std::atomic<bool>& cancelled) {
   Text out;
   std::filesystem::path dir = gguf ? model_path.parent_path() : model_path;
   if (!args.tokenizer.empty() && args.tokenizer != args.model) {
-    ASSIGN_OR_RETURN(dir, locate(args.tokenizer, args, phase, cancelled).with_context("--tokenizer {}", args.tokenizer));
+    ASSIGN_OR_RETURN(dir,
+                     locate(args.tokenizer, args, phase, cancelled).with_context("--tokenizer {}", args.tokenizer));
     ASSIGN_OR_RETURN(out.tokenizer, text::load_tokenizer(dir).with_context("--tokenizer {}", args.tokenizer));
   } else if (gguf) {
-    ASSIGN_OR_RETURN(out.tokenizer, text::load_gguf_tokenizer(*gguf).with_context("tokenizer of {}", model_path.string()));
+    ASSIGN_OR_RETURN(out.tokenizer,
+                     text::load_gguf_tokenizer(*gguf).with_context("tokenizer of {}", model_path.string()));
   } else {
     ASSIGN_OR_RETURN(out.tokenizer, text::load_tokenizer(dir).with_context("tokenizer of {}", dir.string()));
   }
@@ -88,9 +94,11 @@ Result<Text> load_text(const ServeArgs& args, const std::filesystem::path& model
     source = text::builtin_chat_template(config.model_type, args.model);
     origin = "built in for this family";
   }
-  LOG_INFO("Tokenizer: {}; chat template: {}", out.tokenizer->description(), source.empty() ? "none (a base model: /v1/chat/completions needs --chat-template)" : origin);
+  LOG_INFO("Tokenizer: {}; chat template: {}", out.tokenizer->description(),
+           source.empty() ? "none (a base model: /v1/chat/completions needs --chat-template)" : origin);
   if (!source.empty()) {
-    ASSIGN_OR_RETURN(text::ChatTemplate compiled, text::ChatTemplate::compile(source).with_context("chat template ({})", origin));
+    ASSIGN_OR_RETURN(text::ChatTemplate compiled,
+                     text::ChatTemplate::compile(source).with_context("chat template ({})", origin));
     out.chat_template = std::make_shared<const text::ChatTemplate>(std::move(compiled));
   }
   return out;
@@ -109,20 +117,25 @@ Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& confi
   if (auto space = env("VLLM_CPU_KVCACHE_SPACE"); space && !in.kv_bytes) {
     char* end = nullptr;
     double gib = std::strtod(space->c_str(), &end);
-    if (*end || !(gib >= 0) || gib > 1e6) return invalid_argument("VLLM_CPU_KVCACHE_SPACE={}: expected a number of GiB", *space);
+    if (*end || !(gib >= 0) || gib > 1e6)
+      return invalid_argument("VLLM_CPU_KVCACHE_SPACE={}: expected a number of GiB", *space);
     if (gib > 0) in.kv_bytes = static_cast<int64_t>(gib * (1 << 30));
   }
   return size_kv_cache(in);
 }
 
-serve::ServiceConfig service_config(const ServeArgs& args, const model::ModelConfig& config, int64_t max_model_len, const text::Tokenizer& tokenizer) {
+serve::ServiceConfig service_config(const ServeArgs& args, const model::ModelConfig& config, int64_t max_model_len,
+                                    const text::Tokenizer& tokenizer) {
   serve::ServiceConfig c;
-  c.served_model_names = args.served_model_names.empty() ? std::vector<std::string>{args.model} : args.served_model_names;
+  c.served_model_names =
+      args.served_model_names.empty() ? std::vector<std::string>{args.model} : args.served_model_names;
   c.model_root = args.model;
   c.max_model_len = max_model_len;
   c.max_logprobs = static_cast<int>(args.max_logprobs);
   c.eos_token_ids = config.eos_token_ids;
-  if (auto eos = tokenizer.eos_id(); eos && std::find(c.eos_token_ids.begin(), c.eos_token_ids.end(), *eos) == c.eos_token_ids.end()) c.eos_token_ids.push_back(*eos);
+  if (auto eos = tokenizer.eos_id();
+      eos && std::find(c.eos_token_ids.begin(), c.eos_token_ids.end(), *eos) == c.eos_token_ids.end())
+    c.eos_token_ids.push_back(*eos);
   c.response_role = args.response_role;
   c.return_tokens_as_token_ids = args.return_tokens_as_token_ids;
   c.enable_prompt_tokens_details = args.enable_prompt_tokens_details;
@@ -141,7 +154,8 @@ serve::ServiceConfig service_config(const ServeArgs& args, const model::ModelCon
 
 }  // namespace
 
-Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase, const std::atomic<bool>& cancelled) {
+Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase,
+                                 const std::atomic<bool>& cancelled) {
   PhaseTimer timer;
   phase("finding the model");
   ASSIGN_OR_RETURN(std::filesystem::path path, locate(args.model, args, phase, cancelled));
@@ -158,14 +172,16 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
   } else {
     ASSIGN_OR_RETURN(config, model::load_config(path).with_context("{}", path.string()));
   }
-  std::filesystem::path generation_dir = args.generation_config == "auto" ? path : std::filesystem::path(args.generation_config);
+  std::filesystem::path generation_dir =
+      args.generation_config == "auto" ? path : std::filesystem::path(args.generation_config);
   if (args.generation_config != "vllm" && !(gguf && args.generation_config == "auto")) {
     ASSIGN_OR_RETURN(generation, model::load_generation_config(generation_dir));
   }
   RETURN_IF_ERROR(override_generation(generation, args.temperature, args.override_generation_config));
   ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, config));
-  LOG_INFO("Architecture {}: {} layers, hidden size {}, {} heads, {} KV heads, context {}; dtype {}", config.architecture, config.num_layers,
-           config.hidden_size, config.num_heads, config.num_kv_heads, config.max_position, info(dtype).name);
+  LOG_INFO("Architecture {}: {} layers, hidden size {}, {} heads, {} KV heads, context {}; dtype {}",
+           config.architecture, config.num_layers, config.hidden_size, config.num_heads, config.num_kv_heads,
+           config.max_position, info(dtype).name);
 
   phase("loading the tokenizer");
   ASSIGN_OR_RETURN(Text text, load_text(args, path, gguf, config, phase, cancelled));
@@ -173,8 +189,11 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
 
   phase("loading weights 0%");
   if (checkpoint->total_bytes() > available_memory_bytes()) {
-    return error(ErrorCode::kResourceExhausted, "Out of memory: the weights have {:.2f} GiB and {:.2f} GiB are free; use a smaller or quantized model (GGUF)",
-                 static_cast<double>(checkpoint->total_bytes()) / (1 << 30), static_cast<double>(available_memory_bytes()) / (1 << 30));
+    return error(
+        ErrorCode::kResourceExhausted,
+        "Out of memory: the weights have {:.2f} GiB and {:.2f} GiB are free; use a smaller or quantized model (GGUF)",
+        static_cast<double>(checkpoint->total_bytes()) / (1 << 30),
+        static_cast<double>(available_memory_bytes()) / (1 << 30));
   }
   std::unique_ptr<model::Model> loaded;
   {
@@ -188,23 +207,28 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
 
   phase("starting the engine");
   ASSIGN_OR_RETURN(KvSize size, size_cache(args, config, loaded->kv_spec()));
-  engine::EngineConfig engine_config{.max_num_seqs = static_cast<int>(args.max_num_seqs.value_or(128)),
-                                     .max_num_batched_tokens = static_cast<int>(args.max_num_batched_tokens.value_or(2048)),
-                                     .max_model_len = size.max_model_len,
-                                     .block_size = static_cast<int>(args.block_size),
-                                     .num_blocks = size.num_blocks,
-                                     .enable_prefix_caching = args.enable_prefix_caching,
-                                     .enable_chunked_prefill = args.enable_chunked_prefill,
-                                     .policy = args.scheduling_policy == "priority" ? engine::EngineConfig::Policy::kPriority : engine::EngineConfig::Policy::kFcfs,
-                                     .long_prefill_token_threshold = args.long_prefill_token_threshold,
-                                     .max_num_queued_reqs = static_cast<int>(args.max_num_queued_reqs)};
+  engine::EngineConfig engine_config{
+      .max_num_seqs = static_cast<int>(args.max_num_seqs.value_or(128)),
+      .max_num_batched_tokens = static_cast<int>(args.max_num_batched_tokens.value_or(2048)),
+      .max_model_len = size.max_model_len,
+      .block_size = static_cast<int>(args.block_size),
+      .num_blocks = size.num_blocks,
+      .enable_prefix_caching = args.enable_prefix_caching,
+      .enable_chunked_prefill = args.enable_chunked_prefill,
+      .policy = args.scheduling_policy == "priority" ? engine::EngineConfig::Policy::kPriority
+                                                     : engine::EngineConfig::Policy::kFcfs,
+      .long_prefill_token_threshold = args.long_prefill_token_threshold,
+      .max_num_queued_reqs = static_cast<int>(args.max_num_queued_reqs)};
   engine_config.max_num_batched_tokens = std::max(engine_config.max_num_batched_tokens, engine_config.max_num_seqs);
-  if (!args.enable_chunked_prefill) engine_config.max_num_batched_tokens = std::max<int>(engine_config.max_num_batched_tokens, static_cast<int>(size.max_model_len));
+  if (!args.enable_chunked_prefill)
+    engine_config.max_num_batched_tokens =
+        std::max<int>(engine_config.max_num_batched_tokens, static_cast<int>(size.max_model_len));
   std::vector<int64_t> windows;
   for (const model::KvGroup& group : loaded->kv_spec().groups) windows.push_back(group.sliding_window);
   int64_t bytes_per_block = loaded->kv_spec().bytes_per_block(engine_config.block_size);
   ASSIGN_OR_RETURN(std::unique_ptr<engine::Executor> executor,
-                   engine::make_cpu_executor(std::move(loaded), {.engine = engine_config, .num_threads = static_cast<int>(args.threads)}));
+                   engine::make_cpu_executor(std::move(loaded),
+                                             {.engine = engine_config, .num_threads = static_cast<int>(args.threads)}));
 
   RunningModel running;
   serve::ServiceConfig config_of_service = service_config(args, config, size.max_model_len, *text.tokenizer);
@@ -216,11 +240,14 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
                        {"num_gpu_blocks", std::to_string(size.num_blocks - 1)},
                        {"enable_prefix_caching", engine_config.enable_prefix_caching ? "True" : "False"},
                        {"cache_dtype", "auto"}}});
-  running.service = std::make_unique<serve::Service>(std::move(config_of_service), text.tokenizer, text.chat_template, running.metrics);
+  running.service = std::make_unique<serve::Service>(std::move(config_of_service), text.tokenizer, text.chat_template,
+                                                     running.metrics);
   running.engine = engine::make_engine(engine_config, windows, std::move(executor), running.service->output_sink());
   running.service->set_engine(running.engine.get());
-  LOG_INFO("KV cache: {} blocks of {} tokens ({:.2f} GiB), context {} tokens, up to {} sequences; {}", size.num_blocks - 1, engine_config.block_size,
-           static_cast<double>(size.num_blocks * bytes_per_block) / (1 << 30), size.max_model_len, engine_config.max_num_seqs, cpu_description());
+  LOG_INFO("KV cache: {} blocks of {} tokens ({:.2f} GiB), context {} tokens, up to {} sequences; {}",
+           size.num_blocks - 1, engine_config.block_size,
+           static_cast<double>(size.num_blocks * bytes_per_block) / (1 << 30), size.max_model_len,
+           engine_config.max_num_seqs, cpu_description());
   return running;
 }
 

@@ -13,7 +13,8 @@
 
 namespace vllm::cli {
 
-/// What is alive while the server serves. Members are destroyed in reverse: the engine goes before the service it feeds.
+/// What is alive while the server serves. Members are destroyed in reverse: the engine goes before the service it
+/// feeds.
 struct RunningModel {
   std::shared_ptr<serve::Metrics> metrics;
   std::unique_ptr<serve::Service> service;
@@ -22,6 +23,7 @@ struct RunningModel {
 
 /// Find, load and start the model. `phase` hears "downloading 43%", "loading weights 10%"; `cancelled` ends a download.
 /// Errors start with the words that people search logs for ("Model download failed", "Out of memory").
-Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase, const std::atomic<bool>& cancelled);
+Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase,
+                                 const std::atomic<bool>& cancelled);
 
 }  // namespace vllm::cli

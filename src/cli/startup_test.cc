@@ -13,7 +13,11 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr KvSizeInput kPlenty{.model_max_len = 8192, .bytes_per_block = 1 << 20, .block_size = 16, .max_num_seqs = 4, .available_bytes = size_t{8} << 30};
+constexpr KvSizeInput kPlenty{.model_max_len = 8192,
+                              .bytes_per_block = 1 << 20,
+                              .block_size = 16,
+                              .max_num_seqs = 4,
+                              .available_bytes = size_t{8} << 30};
 
 TEST(KvSize, FollowsFlagsAndMemory) {
   KvSize size = size_kv_cache(kPlenty).value();
@@ -28,7 +32,9 @@ TEST(KvSize, FollowsFlagsAndMemory) {
   in.kv_bytes = int64_t{100} << 20;
   auto refused = size_kv_cache(in);
   ASSERT_FALSE(refused);
-  EXPECT_THAT(refused.error().message, testing::AllOf(HasSubstr("Out of memory"), HasSubstr("--max-model-len to at most 1584"), HasSubstr("VLLM_CPU_KVCACHE_SPACE to at least 1")));
+  EXPECT_THAT(refused.error().message,
+              testing::AllOf(HasSubstr("Out of memory"), HasSubstr("--max-model-len to at most 1584"),
+                             HasSubstr("VLLM_CPU_KVCACHE_SPACE to at least 1")));
   in.requested_max_len = -1;
   EXPECT_EQ(size_kv_cache(in)->max_model_len, 1584);
   in.requested_max_len = 1584;
@@ -71,7 +77,8 @@ class Folder : public testing::Test {
 
 TEST_F(Folder, GivesItsChatTemplate) {
   EXPECT_EQ(chat_template_of_folder(dir_).value(), "");
-  write("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
+  write("tokenizer_config.json",
+        R"({"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]})");
   EXPECT_EQ(chat_template_of_folder(dir_).value(), "d");
   write("tokenizer_config.json", R"({"chat_template": "s"})");
   EXPECT_EQ(chat_template_of_folder(dir_).value(), "s");

@@ -24,11 +24,15 @@ void StatsLog::tick() {
   bool idle = prompt == 0 && generation == 0 && s.num_running == 0 && s.num_waiting == 0;
   last_time_ = now, last_prompt_ = s.num_prompt_tokens, last_generation_ = s.num_generation_tokens;
   if (std::exchange(was_idle_, idle) && idle) return;  // one idle line, then silence
-  LOG_INFO("Engine 000: Avg prompt throughput: {:.1f} tokens/s, Avg generation throughput: {:.1f} tokens/s, Running: {} reqs, Waiting: {} reqs, "
-           "GPU KV cache usage: {:.1f}%, Prefix cache hit rate: {:.1f}%",
-           prompt, generation, s.num_running, s.num_waiting,
-           100.0 * static_cast<double>(s.num_blocks - s.num_free_blocks) / static_cast<double>(std::max<int64_t>(s.num_blocks, 1)),
-           100.0 * static_cast<double>(s.prefix_cache_hits) / static_cast<double>(std::max<uint64_t>(s.prefix_cache_queries, 1)));
+  LOG_INFO(
+      "Engine 000: Avg prompt throughput: {:.1f} tokens/s, Avg generation throughput: {:.1f} tokens/s, Running: {} "
+      "reqs, Waiting: {} reqs, "
+      "GPU KV cache usage: {:.1f}%, Prefix cache hit rate: {:.1f}%",
+      prompt, generation, s.num_running, s.num_waiting,
+      100.0 * static_cast<double>(s.num_blocks - s.num_free_blocks) /
+          static_cast<double>(std::max<int64_t>(s.num_blocks, 1)),
+      100.0 * static_cast<double>(s.prefix_cache_hits) /
+          static_cast<double>(std::max<uint64_t>(s.prefix_cache_queries, 1)));
 }
 
 }  // namespace vllm::cli

@@ -41,7 +41,8 @@ Result<std::string> chat_template_argument(const std::string& argument) {
 
 Result<std::string> chat_template_of_folder(const std::filesystem::path& dir) {
   std::error_code ec;
-  if (std::filesystem::exists(dir / "chat_template.jinja", ec)) return read_file(dir / "chat_template.jinja", size_t{8} << 20);
+  if (std::filesystem::exists(dir / "chat_template.jinja", ec))
+    return read_file(dir / "chat_template.jinja", size_t{8} << 20);
   for (const char* name : {"tokenizer_config.json", "chat_template.json"}) {
     if (!std::filesystem::exists(dir / name, ec)) continue;
     ASSIGN_OR_RETURN(std::string text, read_file(dir / name, size_t{64} << 20));
@@ -52,6 +53,8 @@ Result<std::string> chat_template_of_folder(const std::filesystem::path& dir) {
   return std::string();
 }
 
-std::string chat_template_of_gguf(const GgufFile& file) { return std::string(file.get_string("tokenizer.chat_template").value_or("")); }
+std::string chat_template_of_gguf(const GgufFile& file) {
+  return std::string(file.get_string("tokenizer.chat_template").value_or(""));
+}
 
 }  // namespace vllm::cli

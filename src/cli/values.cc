@@ -22,14 +22,16 @@ Result<int64_t> parse_human_int(const Flag& flag, std::string_view text) {
     static constexpr std::string_view kUnits = "kmgt";
     char unit = text.back();
     size_t power = kUnits.find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit))));
-    if (power == std::string_view::npos) return expected(flag, text, "a whole number, such as 4096, 4k (4000) or 4K (4096)");
+    if (power == std::string_view::npos)
+      return expected(flag, text, "a whole number, such as 4096, 4k (4000) or 4K (4096)");
     scale = std::pow(std::islower(static_cast<unsigned char>(unit)) ? 1000.0 : 1024.0, static_cast<double>(power + 1));
     digits.remove_suffix(1);
   }
   double number = 0;
   auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), number, std::chars_format::fixed);
   double value = number * scale;
-  if (digits.empty() || ec != std::errc() || end != digits.data() + digits.size() || std::abs(value) > 9e15 || value != std::trunc(value)) {
+  if (digits.empty() || ec != std::errc() || end != digits.data() + digits.size() || std::abs(value) > 9e15 ||
+      value != std::trunc(value)) {
     return expected(flag, text, "a whole number, such as 4096, 4k (4000) or 4K (4096)");
   }
   return static_cast<int64_t>(value);
@@ -82,7 +84,8 @@ Result<FlagValue> parse_value(const Flag& flag, const std::vector<std::string>& 
     }
     case FlagType::kInt: {
       auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out.integer);
-      if (text.empty() || ec != std::errc() || end != text.data() + text.size()) return expected(flag, text, "a whole number");
+      if (text.empty() || ec != std::errc() || end != text.data() + text.size())
+        return expected(flag, text, "a whole number");
       break;
     }
     case FlagType::kHumanInt: {
@@ -98,7 +101,8 @@ Result<FlagValue> parse_value(const Flag& flag, const std::vector<std::string>& 
       break;
     }
     case FlagType::kString:
-      if (!flag.choices.empty() && !is_choice(flag.choices, text)) return expected(flag, text, fmt::format("one of {}", flag.choices));
+      if (!flag.choices.empty() && !is_choice(flag.choices, text))
+        return expected(flag, text, fmt::format("one of {}", flag.choices));
       break;
     case FlagType::kList:
       if (values.empty()) return expected(flag, "", "one or more values");
