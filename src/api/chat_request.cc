@@ -278,18 +278,22 @@ ApiResult<TokenizeRequest> parse_tokenize(json::value body) {
       }
     }
   }
-  // A union: the branch that fits is taken; if neither does, both report.
+  // A union: the branch that fits is taken; if neither does, both report. Reading moves values out of the body, so each
+  // branch is read once.
+  const std::span<const Field> text_fields = kTokenizeText, chat_fields = kTokenizeChat;
   request.add_special_tokens = !request.is_chat;
   Issues issues;
-  (void)read_fields(request.is_chat ? std::span<const Field>(kTokenizeChat) : std::span<const Field>(kTokenizeText),
-                    body, request, issues);
+  (void)read_fields(request.is_chat ? chat_fields : text_fields, body, request, issues);
   if (issues.empty()) return request;
-  Issues text, chat;
-  TokenizeRequest scratch;
-  (void)read_fields(kTokenizeText, body, scratch, text);
-  (void)read_fields(kTokenizeChat, body, scratch, chat);
-  text.append(chat);
-  return text.error();
+  TokenizeRequest other;
+  other.is_chat = !request.is_chat;
+  other.add_special_tokens = request.is_chat;
+  Issues other_issues;
+  (void)read_fields(other.is_chat ? chat_fields : text_fields, body, other, other_issues);
+  if (other_issues.empty()) return other;
+  Issues& first = request.is_chat ? other_issues : issues;  // the text's come first
+  first.append(request.is_chat ? issues : other_issues);
+  return first.error();
 }
 
 ApiResult<DetokenizeRequest> parse_detokenize(json::value body) {

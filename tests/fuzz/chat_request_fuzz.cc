@@ -17,6 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   (void)to_sampling(*request, 5, ModelLimits{.max_model_len = 128, .vocab_size = 1000});
-  for (std::string_view format : {"string", "openai"}) (void)to_conversation(request->messages, format, "m");
+  for (std::string_view format : {"string", "openai"}) {
+    auto conversation = to_conversation(request->messages, format, "m");
+    if (conversation) developer_to_system(*conversation);
+  }
   return 0;
 }
