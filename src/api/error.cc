@@ -62,21 +62,14 @@ ApiError from_error(const Error& error) {
   std::optional<std::string> param;
   if (!error.param.empty()) param = error.param;
   switch (error.code) {
-    case ErrorCode::kInvalidArgument:
-      return {400, "BadRequestError", error.message, param, false};
-    case ErrorCode::kNotFound:
-      return {404, "NotFoundError", error.message, param, false};
-    case ErrorCode::kPermissionDenied:
-      return {403, "PermissionDeniedError", error.message, param, false};
+    case ErrorCode::kInvalidArgument: return {400, "BadRequestError", error.message, param, false};
+    case ErrorCode::kNotFound: return {404, "NotFoundError", error.message, param, false};
+    case ErrorCode::kPermissionDenied: return {403, "PermissionDeniedError", error.message, param, false};
     case ErrorCode::kResourceExhausted:
-    case ErrorCode::kUnavailable:
-      return {503, "ServiceUnavailableError", error.message, param, false};
-    case ErrorCode::kUnimplemented:
-      return {501, "NotImplementedError", error.message, param, false};
-    case ErrorCode::kCancelled:
-      return {400, "BadRequestError", "Client disconnected", param, false};
-    case ErrorCode::kInternal:
-      break;
+    case ErrorCode::kUnavailable: return {503, "ServiceUnavailableError", error.message, param, false};
+    case ErrorCode::kUnimplemented: return {501, "NotImplementedError", error.message, param, false};
+    case ErrorCode::kCancelled: return {400, "BadRequestError", "Client disconnected", param, false};
+    case ErrorCode::kInternal: break;
   }
   return internal_error();  // what went wrong inside is for the log, not for the client
 }

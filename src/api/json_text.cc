@@ -42,29 +42,14 @@ void append_escaped(std::string& out, std::string_view text) {
       continue;
     }
     switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
     }
     ++i;
   }
@@ -135,22 +120,14 @@ std::string python_float(double value) {
 std::string python_summary(const json::value& value) {
   constexpr size_t kMaxChars = 200;
   switch (value.kind()) {
-    case json::kind::null:
-      return "None";
-    case json::kind::bool_:
-      return value.get_bool() ? "True" : "False";
-    case json::kind::int64:
-      return std::to_string(value.get_int64());
-    case json::kind::uint64:
-      return std::to_string(value.get_uint64());
-    case json::kind::double_:
-      return python_float(value.get_double());
-    case json::kind::array:
-      return fmt::format("<list of {} items>", value.get_array().size());
-    case json::kind::object:
-      return fmt::format("<dict of {} items>", value.get_object().size());
-    case json::kind::string:
-      break;
+    case json::kind::null: return "None";
+    case json::kind::bool_: return value.get_bool() ? "True" : "False";
+    case json::kind::int64: return std::to_string(value.get_int64());
+    case json::kind::uint64: return std::to_string(value.get_uint64());
+    case json::kind::double_: return python_float(value.get_double());
+    case json::kind::array: return fmt::format("<list of {} items>", value.get_array().size());
+    case json::kind::object: return fmt::format("<dict of {} items>", value.get_object().size());
+    case json::kind::string: break;
   }
   const auto& text = value.get_string();
   std::string_view view(text.data(), text.size());

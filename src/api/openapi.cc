@@ -11,12 +11,9 @@ namespace {
 
 std::string_view support_text(const Field& field) {
   switch (field.support) {
-    case Support::kBuilt:
-      return "";
-    case Support::kAccepted:
-      return " Accepted without effect.";
-    case Support::kNotBuilt:
-      return " Not built yet: answered with 501.";
+    case Support::kBuilt: return "";
+    case Support::kAccepted: return " Accepted without effect.";
+    case Support::kNotBuilt: return " Not built yet: answered with 501.";
   }
   return "";
 }

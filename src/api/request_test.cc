@@ -250,8 +250,8 @@ INSTANTIATE_TEST_SUITE_P(
     Others, BadRequests,
     testing::Values(Case{"tokenize", R"({"prompt":"x"})", 0}, Case{"tokenize", R"({"messages":[]})", 0},
                     Case{"tokenize", R"({"prompt":"x","messages":[5]})", 0},  // the text fits
-                    Case{"tokenize", R"({"prompt":5,"messages":[5]})", 400, kSchema,
-                         "body.prompt", "9 validation errors"},
+                    Case{"tokenize", R"({"prompt":5,"messages":[5]})", 400, kSchema, "body.prompt",
+                         "9 validation errors"},
                     Case{"tokenize", R"({"model":"m"})", 400, kSchema, "body.prompt", "2 validation errors"},
                     Case{"tokenize", R"({"prompt":5})", 400, kSchema, "body.prompt", "string_type"},
                     Case{"tokenize", "[]", 400, kSchema, "body", "2 validation errors"},

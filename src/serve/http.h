@@ -32,8 +32,8 @@ struct HttpResponse {
   std::string body = {};
 };
 
-/// Where one request's answer goes. All members may be called from any thread and never block; after the client has gone
-/// they do nothing. Either respond() once, or start_stream(), any number of write()s and end().
+/// Where one request's answer goes. All members may be called from any thread and never block; after the client has
+/// gone they do nothing. Either respond() once, or start_stream(), any number of write()s and end().
 class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;

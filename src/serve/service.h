@@ -20,8 +20,9 @@ struct ServiceConfig {
   std::vector<std::string> served_model_names;  // first = the one that answers carry
   std::string model_root;                       // `root` of /v1/models: what --model said
   int64_t max_model_len = 0;
-  int max_logprobs = 20;                        // --max-logprobs; -1 = vocabulary
-  model::GenerationConfig generation;           // defaults after --generation-config, --temperature, --override-generation-config
+  int max_logprobs = 20;  // --max-logprobs; -1 = vocabulary
+  model::GenerationConfig
+      generation;  // defaults after --generation-config, --temperature, --override-generation-config
   std::vector<TokenId> eos_token_ids;
   std::string response_role = "assistant";
   bool return_tokens_as_token_ids = false;
@@ -30,14 +31,14 @@ struct ServiceConfig {
   bool enable_request_id_headers = false;
   bool enable_server_load_tracking = false;
   bool trust_request_chat_template = false;
-  bool enable_auto_tool_choice = false;         // with a parser; until parsers exist `tools` are rendered, not parsed
+  bool enable_auto_tool_choice = false;  // with a parser; until parsers exist `tools` are rendered, not parsed
   std::string tool_call_parser;
   bool enable_log_requests = false;
   json::object default_chat_template_kwargs;
   int64_t vocab_size = 0;
   int text_threads = 2;
   bool priority_scheduling = false;
-  size_t max_pending_bytes = size_t{8} << 20;   // a stream whose reader lags more than this is aborted
+  size_t max_pending_bytes = size_t{8} << 20;  // a stream whose reader lags more than this is aborted
 };
 
 class Service {
