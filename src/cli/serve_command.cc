@@ -86,9 +86,8 @@ void shut_down(const ServeArgs& args, RunningModel& model, server::Server& serve
   LOG_INFO("Shutting down{}", seconds > 0 ? fmt::format(": open requests have {} s", seconds) : "");
   model.service->drain();
   server.drain(Ms(static_cast<int64_t>(seconds * 1000)));
-  auto now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  model.engine->shutdown(now);  // aborts what is left: clients get finish_reason "abort"
-  server.drain(Ms(500));        // and these last bytes reach them
+  model.engine->shutdown(0);  // aborts what is left: clients get finish_reason "abort"
+  server.drain(Ms(500));      // and these last bytes reach them
   server.stop();
 }
 

@@ -54,6 +54,17 @@ def test_sigterm_with_a_timeout_lets_requests_finish(start):
     assert result["answer"][0] == 200 and result["answer"][2]["usage"]["completion_tokens"] == 60
 
 
+def test_sigterm_aborts_open_requests_at_once(start):
+    s = start()
+    stream = s.client().completions.create(model="m", prompt="a", max_tokens=6000, stream=True, extra_body={"ignore_eos": True})
+    chunks = iter(stream)
+    next(chunks)
+    begin = time.time()
+    assert s.stop() == 0
+    assert time.time() - begin < 5
+    assert [c.choices[0].finish_reason for c in chunks][-1] == "abort"
+
+
 def test_sigint_stops_at_once(start):
     s = start()
     begin = time.time()
