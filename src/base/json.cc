@@ -9,7 +9,6 @@ namespace vllm {
 Result<json::value> parse_json(std::string_view text, const JsonLimits& limits) {
   json::parse_options options;
   options.max_depth = static_cast<size_t>(limits.max_depth);
-  (void)limits.allow_nan;  // Boost 1.81 has no such option; `NaN` is refused with its position
   try {
     json::stream_parser parser({}, options);
     boost::system::error_code ec;

@@ -14,8 +14,7 @@ namespace vllm {
 namespace json = boost::json;
 
 struct JsonLimits {
-  int max_depth = 128;     // nesting; deeper input is refused, so no later walk can overflow the stack
-  bool allow_nan = false;  // accept NaN and Infinity, as Python's json does (config files)
+  int max_depth = 128;  // nesting; deeper input is refused, so no later walk can overflow the stack
 };
 
 /// Parse UTF-8 JSON. kInvalidArgument names the line, column and reason.

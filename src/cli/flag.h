@@ -25,7 +25,6 @@ enum class FlagType {
 /// say.
 enum class Effect {
   kBuilt,   // does what the help says
-  kSilent,  // has no meaning here and changes no result (a hint to another implementation)
   kWarn,    // accepted, has no effect yet: says so once
   kRefuse,  // not built: refused unless it has its default value
 };

@@ -41,7 +41,7 @@ Status join_batch_size(ServeArgs& args, std::optional<int64_t> weaker) {
 Status apply_known(const Assignment& assignment, std::string_view source, std::vector<std::string>& warnings) {
   const Flag& flag = *assignment.flag;
   const std::string& value = assignment.values.back();
-  if (flag.effect == Effect::kSilent || (!flag.default_text.empty() && value == flag.default_text)) return {};
+  if (!flag.default_text.empty() && value == flag.default_text) return {};
   std::string shown = flag.type == FlagType::kBool ? fmt::format("--{}{}", value == "false" ? "no-" : "", flag.name)
                                                    : fmt::format("--{} {}", flag.name, value);
   if (flag.effect == Effect::kWarn) {

@@ -144,15 +144,14 @@ Result<ModelConfig> parse_config(const json::object& config) {
 Result<ModelConfig> load_config(const std::filesystem::path& dir) {
   std::filesystem::path path = dir / "config.json";
   ASSIGN_OR_RETURN(std::string text, read_file(path, size_t{16} << 20));
-  ASSIGN_OR_RETURN(json::value value, parse_json(text, {.allow_nan = true}).with_context("{}", path.string()));
+  ASSIGN_OR_RETURN(json::value value, parse_json(text).with_context("{}", path.string()));
   if (!value.is_object()) return invalid_argument("{}: expected an object", path.string());
   ASSIGN_OR_RETURN(ModelConfig config, parse_config(value.get_object()).with_context("{}", path.string()));
   std::filesystem::path generation = dir / "generation_config.json";
   std::error_code ec;
   if (std::filesystem::exists(generation, ec)) {
     ASSIGN_OR_RETURN(std::string generation_text, read_file(generation, size_t{16} << 20));
-    ASSIGN_OR_RETURN(json::value object,
-                     parse_json(generation_text, {.allow_nan = true}).with_context("{}", generation.string()));
+    ASSIGN_OR_RETURN(json::value object, parse_json(generation_text).with_context("{}", generation.string()));
     if (!object.is_object()) return invalid_argument("{}: expected an object", generation.string());
     RETURN_IF_ERROR(
         read_token_ids(ConfigFields(object.get_object()), "eos_token_id", config.vocab_size, config.eos_token_ids)
@@ -167,7 +166,7 @@ Result<GenerationConfig> load_generation_config(const std::filesystem::path& dir
   GenerationConfig g;
   if (!std::filesystem::exists(path, ec)) return g;
   ASSIGN_OR_RETURN(std::string text, read_file(path, size_t{16} << 20));
-  ASSIGN_OR_RETURN(json::value value, parse_json(text, {.allow_nan = true}).with_context("{}", path.string()));
+  ASSIGN_OR_RETURN(json::value value, parse_json(text).with_context("{}", path.string()));
   if (!value.is_object()) return invalid_argument("{}: expected an object", path.string());
   const json::object& o = value.get_object();
   g.temperature = get_double(o, "temperature"), g.top_p = get_double(o, "top_p"), g.min_p = get_double(o, "min_p");
