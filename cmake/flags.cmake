@@ -3,9 +3,12 @@ set(VLLM_SANITIZE "" CACHE STRING "sanitizers, comma separated: address,undefine
 option(VLLM_FUZZ "build the fuzz targets with libFuzzer (clang only)" OFF)
 
 # -ffp-contract=off: a multiply-add is fused only where the code says so, so that every path that must agree bit for bit does.
-add_compile_options(-Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -ffp-contract=off)
+# For C++ only: nvcc hands its own generated code to the same compiler, which trips many of these.
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Werror;-Wno-unused-parameter;-Wno-missing-field-initializers;-ffp-contract=off>")
+add_compile_options("$<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;--expt-relaxed-constexpr>")
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-dangling-pointer)  # false alarms of g++ 12 in coroutines and strings
+  # false alarms of g++ 12 in coroutines and strings
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized;-Wno-restrict;-Wno-dangling-pointer>")
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
