@@ -138,6 +138,17 @@ TEST(Scheduler, LongPrefillThresholdCapsOneSequence) {
   EXPECT_EQ(rig.step(), "0:2*");
 }
 
+TEST(Scheduler, BesideDecodesPrefillsRideInSmallChunks) {
+  EngineConfig c = config(32);
+  c.max_prefill_tokens_beside_decodes = 6;
+  Rig rig(c);
+  rig.add(1, 20, 4);
+  EXPECT_EQ(rig.step(), "+0 | 0:20*");  // nothing decodes: the whole budget
+  rig.add(2, 9, 4);
+  EXPECT_EQ(rig.step(), "+1 | 0:1* 1:6");
+  EXPECT_EQ(rig.step(), "0:1* 1:3*");
+}
+
 TEST(Scheduler, WithoutChunkedPrefillPromptsRunWhole) {
   EngineConfig c = config(8);
   c.enable_chunked_prefill = false;
