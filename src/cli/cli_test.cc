@@ -68,6 +68,10 @@ TEST(Parser, FollowsArgparse) {
                                 .default_chat_template_kwargs),
             R"({"a":{"b":1},"l":["x","y"]})");
   EXPECT_EQ(ok({"-tp", "1", "-O3", "-pp=1"}).port, 8000);
+  EXPECT_EQ(ok({"-O0"}).optimization_level, 0);
+  EXPECT_EQ(ok({"--device-memory-utilization", "0.5"}).gpu_memory_utilization, 0.5);
+  EXPECT_EQ(ok({"--kv-cache-memory-bytes", "25G"}).kv_cache_memory_bytes, int64_t{25} << 30);
+  EXPECT_EQ(ok({"--device", "cuda"}).device, "cuda");
 }
 
 TEST(Parser, NamesWhatIsWrong) {
@@ -85,6 +89,9 @@ TEST(Parser, NamesWhatIsWrong) {
   EXPECT_THAT(refused({"--default-chat-template-kwargs", "[1]"}), HasSubstr("JSON object"));
   EXPECT_THAT(refused({"--enable-auto-tool-choice"}), HasSubstr("--tool-call-parser"));
   EXPECT_THAT(refused({"-zz"}), HasSubstr("-zz"));
+  EXPECT_THAT(refused({"--gpu-memory-utilization", "1.5"}), HasSubstr("0 to 1"));
+  EXPECT_THAT(refused({"-O7"}), HasSubstr("0 to 3"));
+  EXPECT_THAT(refused({"--device", "tpu"}), HasSubstr("cuda"));
 }
 
 TEST(ServeArgs, AcceptsTheGuidesLines) {
@@ -94,7 +101,9 @@ TEST(ServeArgs, AcceptsTheGuidesLines) {
   EXPECT_EQ(a.temperature, 0.7);
   auto line = read_serve_command_line({"--gpu-memory-utilization", "0.9", "--swap-space", "4", "--enforce-eager"});
   ASSERT_TRUE(line);
-  EXPECT_EQ(line->warnings.size(), 3u);
+  EXPECT_EQ(line->warnings.size(), 1u);  // --swap-space
+  EXPECT_EQ(line->args.gpu_memory_utilization, 0.9);
+  EXPECT_TRUE(line->args.enforce_eager);
 }
 
 // The shapes in which the guides' CORS flag arrives from shells, compose lists and folded YAML.

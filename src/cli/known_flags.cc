@@ -78,7 +78,6 @@ constexpr Flag kModelConfigKnown[] = {
     {"return-sampling-mask", kBool, "false", "", R},
     {"logits-processors", kList, "", "", R},
     {"allowed-media-domains", kList, "", "", R},
-    {"enforce-eager", kBool, "false", "", W},
     {"disable-cascade-attn", kBool, "false", "", W},
     {"allow-deprecated-quantization", kBool, "false", "", W},
     {"code-revision", kString, "", "", W},
@@ -136,8 +135,6 @@ constexpr Flag kParallelConfigKnown[] = {
 };
 
 constexpr Flag kCacheConfigKnown[] = {
-    {"gpu-memory-utilization", kFloat, "0.92", "", W},
-    {"device-memory-utilization", kFloat, "0.92", "", W},
     {"kv-cache-dtype", kString, "auto", "", R},
     {"kv-offloading-backend", kString, "", "", R},
     {"mamba-cache-dtype", kString, "auto", "", R},
@@ -205,8 +202,6 @@ constexpr Flag kMultiModalConfigKnown[] = {
 };
 
 constexpr Flag kCompilationConfigKnown[] = {
-    {"optimization-level", kInt, "2", "", W, nullptr, {}, "O"},
-    {"max-cudagraph-capture-size", kInt, "", "", W},
     {"compilation-config", kJson, "", "", W, nullptr, {}, "cc"},
     {"kernel-config", kJson, "", "", W},
     {"attention-config", kJson, "", "", W, nullptr, {}, "ac"},

@@ -7,14 +7,19 @@ namespace {
 double gib(int64_t bytes) { return static_cast<double>(bytes) / (int64_t{1} << 30); }
 }  // namespace
 
-Result<KvSize> size_kv_cache(const KvSizeInput& in) {
-  KvSize size{.max_model_len = in.requested_max_len > 0 ? in.requested_max_len : in.model_max_len};
-  if (size.max_model_len > in.model_max_len && !in.allow_longer) {
+Result<int64_t> context_length(int64_t model_max_len, int64_t requested, bool allow_longer) {
+  if (requested > model_max_len && !allow_longer) {
     return invalid_argument(
         "--max-model-len {} is longer than the {} tokens that the model was made for; lower it, or set "
         "VLLM_ALLOW_LONG_MAX_MODEL_LEN=1",
-        size.max_model_len, in.model_max_len);
+        requested, model_max_len);
   }
+  return requested > 0 ? requested : model_max_len;
+}
+
+Result<KvSize> size_kv_cache(const KvSizeInput& in) {
+  KvSize size;
+  ASSIGN_OR_RETURN(size.max_model_len, context_length(in.model_max_len, in.requested_max_len, in.allow_longer));
   auto blocks_for = [&](int64_t tokens) { return (tokens + in.block_size - 1) / in.block_size; };
   if (in.num_blocks) {
     size.num_blocks = *in.num_blocks + 1;

@@ -25,6 +25,8 @@ struct KvSize {
   int64_t num_blocks = 0;  // null block included
 };
 
+/// The context: `requested` tokens, or the model's for 0 and -1. kInvalidArgument beyond the model's, unless allowed.
+Result<int64_t> context_length(int64_t model_max_len, int64_t requested, bool allow_longer);
 /// kInvalidArgument for a length beyond the model's, kResourceExhausted ("Out of memory: ...") if not one sequence
 /// fits: both name the flag to change and the value.
 Result<KvSize> size_kv_cache(const KvSizeInput& input);

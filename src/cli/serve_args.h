@@ -32,6 +32,9 @@ struct ServeArgs {
   std::optional<int64_t> kv_cache_memory_bytes, num_gpu_blocks_override;
   std::string scheduling_policy = "fcfs";
   int64_t long_prefill_token_threshold = 0;
+  double gpu_memory_utilization = 0.92;
+  bool enforce_eager = false;
+  int64_t max_cudagraph_capture_size = 512, optimization_level = 2;
   int64_t max_num_queued_reqs = 0;
   // Frontend
   std::string host, uds, root_path, chat_template, response_role = "assistant";

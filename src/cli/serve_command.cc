@@ -17,6 +17,7 @@
 #include "cli/signals.h"
 #include "cli/startup.h"
 #include "cli/stats_log.h"
+#include "engine/exec/cuda_executor.h"
 #include "server/server.h"
 #include "server/service_api.h"
 #include "tensor/cpu_info.h"
@@ -38,7 +39,8 @@ void set_up_log(const ServeArgs& args) {
 }
 
 void log_settings(const ServeCommandLine& line) {
-  LOG_INFO("vLLM API server version {} (vllm.cpp, CPU engine), {}", kVersion, cpu_description());
+  LOG_INFO("vLLM API server version {} (vllm.cpp, {}), {}", kVersion,
+           engine::built_with_cuda() ? "CUDA and CPU engines" : "CPU engine", cpu_description());
   for (const std::string& text : describe_settings(line.args)) LOG_INFO("{}", text);
   if (!line.args.settings.count("model")) LOG_INFO("No model was named: serving the default, {}", line.args.model);
   if (line.args.trust_remote_code) LOG_INFO("--trust-remote-code: nothing of the checkpoint's Python is ever run");

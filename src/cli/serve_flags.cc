@@ -313,12 +313,12 @@ constexpr Flag kModel[] = {
        a.temperature = v.number;
        return {};
      }},
-    {"device", FlagType::kString, "auto", "Where to compute; this build has the CPU engine.", B,
+    {"device", FlagType::kString, "auto", "Where to compute; auto takes the GPU if there is a usable one.", B,
      [](A a, V v) {
        a.device = v.text;
        return Status();
      },
-     "auto|cpu"},
+     "auto|cuda|cpu"},
     {"threads", FlagType::kInt, "0", "Compute threads of the CPU engine; 0 = every CPU this process may use.", B,
      [](A a, V v) -> Status {
        if (v.integer < 0 || v.integer > 1024) return bad("threads", "expected 0 to 1024");
@@ -365,7 +365,7 @@ constexpr Flag kCache[] = {
        return Status();
      }},
     {"kv-cache-memory-bytes", FlagType::kHumanInt, "",
-     "Size of the KV cache in bytes; wins over VLLM_CPU_KVCACHE_SPACE.", B,
+     "Size of the KV cache in bytes; wins over --gpu-memory-utilization and VLLM_CPU_KVCACHE_SPACE.", B,
      [](A a, V v) -> Status {
        RETURN_IF_ERROR(positive("kv-cache-memory-bytes", v.integer));
        a.kv_cache_memory_bytes = v.integer;
@@ -380,7 +380,7 @@ constexpr Flag kCache[] = {
 };
 
 constexpr Flag kScheduler[] = {
-    {"max-num-seqs", FlagType::kHumanInt, "128", "Most sequences that run at once.", B,
+    {"max-num-seqs", FlagType::kHumanInt, "by the device", "Most sequences that run at once.", B,
      [](A a, V v) -> Status {
        RETURN_IF_ERROR(positive("max-num-seqs", v.integer));
        a.max_num_seqs = v.integer;
@@ -392,7 +392,7 @@ constexpr Flag kScheduler[] = {
        a.max_batch_size = v.integer;
        return {};
      }},
-    {"max-num-batched-tokens", FlagType::kHumanInt, "2048", "Most tokens in one step.", B,
+    {"max-num-batched-tokens", FlagType::kHumanInt, "by the device", "Most tokens in one step.", B,
      [](A a, V v) -> Status {
        RETURN_IF_ERROR(positive("max-num-batched-tokens", v.integer));
        a.max_num_batched_tokens = v.integer;

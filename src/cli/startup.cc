@@ -2,22 +2,21 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <utility>
 
 #include "base/env.h"
 #include "base/log.h"
-#include "cli/kv_size.h"
+#include "cli/device_choice.h"
+#include "cli/engine_parts.h"
 #include "cli/sampling_defaults.h"
 #include "cli/text_files.h"
-#include "engine/exec/cpu_executor.h"
+#include "engine/exec/cuda_executor.h"
 #include "engine/make_engine.h"
 #include "hub/checkpoint.h"
 #include "hub/hub.h"
 #include "model/config.h"
-#include "model/model.h"
-#include "tensor/cpu_info.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -35,14 +34,6 @@ class PhaseTimer {
  private:
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
-
-Result<DType> pick_dtype(const std::string& flag, const model::ModelConfig& config) {
-  if (flag == "float32" || flag == "float") return DType::kFloat32;
-  if (flag == "float16" || flag == "half") return DType::kFloat16;
-  if (flag == "bfloat16") return DType::kBFloat16;
-  // auto: GGUF files were made for a float16 cache; float32 checkpoints run in bfloat16, as in vLLM on CPUs.
-  return config.from_gguf || config.torch_dtype == "float16" ? DType::kFloat16 : DType::kBFloat16;
-}
 
 Result<std::filesystem::path> locate(const std::string& model, const ServeArgs& args,
                                      const std::function<void(std::string)>& phase,
@@ -104,25 +95,23 @@ Result<Text> load_text(const ServeArgs& args, const std::filesystem::path& model
   return out;
 }
 
-Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& config, const model::KvCacheSpec& spec) {
-  KvSizeInput in{.model_max_len = config.max_position,
-                 .requested_max_len = args.max_model_len,
-                 .allow_longer = env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN"),
-                 .bytes_per_block = spec.bytes_per_block(static_cast<int>(args.block_size)),
-                 .block_size = static_cast<int>(args.block_size),
-                 .max_num_seqs = args.max_num_seqs.value_or(128),
-                 .available_bytes = available_memory_bytes(),
-                 .kv_bytes = args.kv_cache_memory_bytes,
-                 .num_blocks = args.num_gpu_blocks_override};
-  if (auto space = env("VLLM_CPU_KVCACHE_SPACE"); space && !in.kv_bytes) {
-    char* end = nullptr;
-    double gib = std::strtod(space->c_str(), &end);
-    if (*end || !(gib >= 0) || gib > 1e6)
-      return invalid_argument("VLLM_CPU_KVCACHE_SPACE={}: expected a number of GiB", *space);
-    if (gib > 0) in.kv_bytes = static_cast<int64_t>(gib * (1 << 30));
+// Opening a GPU takes 0.3 s, so the question is asked while files are read.
+class GpuQuestion {
+ public:
+  explicit GpuQuestion(const ServeArgs& args) : flag_(args.device), target_(env("VLLM_TARGET_DEVICE").value_or("")) {
+    if (engine::built_with_cuda() && flag_ != "cpu") why_ = std::async(std::launch::async, engine::why_no_gpu, 0);
   }
-  return size_kv_cache(in);
-}
+  Result<DeviceChoice> answer() {
+    return choose_device(
+        {.flag = flag_, .target = target_, .built_with_cuda = engine::built_with_cuda(), .why_no_gpu = [&] {
+           return why_.valid() ? why_.get() : engine::why_no_gpu(0);
+         }});
+  }
+
+ private:
+  std::string flag_, target_;
+  std::future<std::string> why_;
+};
 
 serve::ServiceConfig service_config(const ServeArgs& args, const model::ModelConfig& config, int64_t max_model_len,
                                     const text::Tokenizer& tokenizer) {
@@ -157,6 +146,8 @@ serve::ServiceConfig service_config(const ServeArgs& args, const model::ModelCon
 Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase,
                                  const std::atomic<bool>& cancelled) {
   PhaseTimer timer;
+  GpuQuestion gpu(args);
+  if (!engine::built_with_cuda()) RETURN_IF_ERROR(gpu.answer());  // nothing to wait for: stop before a download
   phase("finding the model");
   ASSIGN_OR_RETURN(std::filesystem::path path, locate(args.model, args, phase, cancelled));
   LOG_INFO("Model files: {} ({} ms)", path.string(), timer.lap());
@@ -178,76 +169,42 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
     ASSIGN_OR_RETURN(generation, model::load_generation_config(generation_dir));
   }
   RETURN_IF_ERROR(override_generation(generation, args.temperature, args.override_generation_config));
-  ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, config));
-  LOG_INFO("Architecture {}: {} layers, hidden size {}, {} heads, {} KV heads, context {}; dtype {}",
-           config.architecture, config.num_layers, config.hidden_size, config.num_heads, config.num_kv_heads,
-           config.max_position, info(dtype).name);
 
   phase("loading the tokenizer");
   ASSIGN_OR_RETURN(Text text, load_text(args, path, gguf, config, phase, cancelled));
   int64_t text_ms = timer.lap();
 
+  ASSIGN_OR_RETURN(DeviceChoice device, gpu.answer());
+  if (!device.warning.empty()) LOG_WARNING("{}", device.warning);
+  if (!device.cuda) {
+    for (const std::string& warning : gpu_only_settings(args)) LOG_WARNING("{}", warning);
+  }
   phase("loading weights 0%");
-  if (checkpoint->total_bytes() > available_memory_bytes()) {
-    return error(
-        ErrorCode::kResourceExhausted,
-        "Out of memory: the weights have {:.2f} GiB and {:.2f} GiB are free; use a smaller or quantized model (GGUF)",
-        static_cast<double>(checkpoint->total_bytes()) / (1 << 30),
-        static_cast<double>(available_memory_bytes()) / (1 << 30));
-  }
-  std::unique_ptr<model::Model> loaded;
-  {
-    ThreadPool pool(args.threads > 0 ? static_cast<int>(args.threads) : usable_cpus(), false);
-    model::LoadOptions options{.dtype = dtype, .kv_dtype = dtype, .dummy_weights = args.load_format == "dummy"};
-    options.on_progress = [&phase](double share) { phase(fmt::format("loading weights {:.0f}%", share * 100)); };
-    ASSIGN_OR_RETURN(loaded, model::load_model(config, checkpoint, options, pool).with_context("{}", path.string()));
-  }
-  LOG_INFO("Successfully loaded model {}: {:.2f} GiB of weights (tokenizer {} ms, weights {} ms)", args.model,
-           static_cast<double>(loaded->weight_bytes()) / (1 << 30), text_ms, timer.lap());
-
-  phase("starting the engine");
-  ASSIGN_OR_RETURN(KvSize size, size_cache(args, config, loaded->kv_spec()));
-  engine::EngineConfig engine_config{
-      .max_num_seqs = static_cast<int>(args.max_num_seqs.value_or(128)),
-      .max_num_batched_tokens = static_cast<int>(args.max_num_batched_tokens.value_or(2048)),
-      .max_model_len = size.max_model_len,
-      .block_size = static_cast<int>(args.block_size),
-      .num_blocks = size.num_blocks,
-      .enable_prefix_caching = args.enable_prefix_caching,
-      .enable_chunked_prefill = args.enable_chunked_prefill,
-      .policy = args.scheduling_policy == "priority" ? engine::EngineConfig::Policy::kPriority
-                                                     : engine::EngineConfig::Policy::kFcfs,
-      .long_prefill_token_threshold = args.long_prefill_token_threshold,
-      .max_num_queued_reqs = static_cast<int>(args.max_num_queued_reqs)};
-  engine_config.max_num_batched_tokens = std::max(engine_config.max_num_batched_tokens, engine_config.max_num_seqs);
-  if (!args.enable_chunked_prefill)
-    engine_config.max_num_batched_tokens =
-        std::max<int>(engine_config.max_num_batched_tokens, static_cast<int>(size.max_model_len));
-  std::vector<int64_t> windows;
-  for (const model::KvGroup& group : loaded->kv_spec().groups) windows.push_back(group.sliding_window);
-  int64_t bytes_per_block = loaded->kv_spec().bytes_per_block(engine_config.block_size);
-  ASSIGN_OR_RETURN(std::unique_ptr<engine::Executor> executor,
-                   engine::make_cpu_executor(std::move(loaded),
-                                             {.engine = engine_config, .num_threads = static_cast<int>(args.threads)}));
+  ASSIGN_OR_RETURN(EngineParts parts,
+                   make_engine_parts(args, device.cuda, config, checkpoint, phase).with_context("{}", path.string()));
+  LOG_INFO("Successfully loaded model {}: {:.2f} GiB of weights (tokenizer {} ms, weights and KV cache {} ms)",
+           args.model, static_cast<double>(parts.weight_bytes) / (1 << 30), text_ms, timer.lap());
+  const engine::EngineConfig& engine_config = parts.config;
 
   RunningModel running;
-  serve::ServiceConfig config_of_service = service_config(args, config, size.max_model_len, *text.tokenizer);
+  serve::ServiceConfig config_of_service = service_config(args, config, engine_config.max_model_len, *text.tokenizer);
   config_of_service.generation = generation;
   running.metrics = std::make_shared<serve::Metrics>(serve::Metrics::Options{
       .model_name = config_of_service.served_model_names.front(),
-      .max_model_len = size.max_model_len,
+      .max_model_len = engine_config.max_model_len,
       .cache_config = {{"block_size", std::to_string(engine_config.block_size)},
-                       {"num_gpu_blocks", std::to_string(size.num_blocks - 1)},
+                       {"num_gpu_blocks", std::to_string(engine_config.num_blocks - 1)},
                        {"enable_prefix_caching", engine_config.enable_prefix_caching ? "True" : "False"},
                        {"cache_dtype", "auto"}}});
   running.service = std::make_unique<serve::Service>(std::move(config_of_service), text.tokenizer, text.chat_template,
                                                      running.metrics);
-  running.engine = engine::make_engine(engine_config, windows, std::move(executor), running.service->output_sink());
+  running.engine = engine::make_engine(engine_config, parts.sliding_windows, std::move(parts.executor),
+                                       running.service->output_sink());
   running.service->set_engine(running.engine.get());
   LOG_INFO("KV cache: {} blocks of {} tokens ({:.2f} GiB), context {} tokens, up to {} sequences; {}",
-           size.num_blocks - 1, engine_config.block_size,
-           static_cast<double>(size.num_blocks * bytes_per_block) / (1 << 30), size.max_model_len,
-           engine_config.max_num_seqs, cpu_description());
+           engine_config.num_blocks - 1, engine_config.block_size,
+           static_cast<double>(engine_config.num_blocks * parts.bytes_per_block) / (1 << 30),
+           engine_config.max_model_len, engine_config.max_num_seqs, parts.device);
   return running;
 }
 

@@ -13,19 +13,22 @@
 namespace vllm::engine {
 
 struct CudaExecutorOptions {
-  EngineConfig engine;  // num_blocks 0: as many as gpu_memory_utilization leaves room for
+  // num_blocks 0: as many as the memory allows; max_num_seqs and max_num_batched_tokens 0: vLLM's for such a device.
+  EngineConfig engine;
+  bool fit_max_model_len = false;  // lower engine.max_model_len to what one sequence can have (--max-model-len auto)
   int device = 0;
   bool enforce_eager = false;
   int max_graph_batch = 512;             // --max-cudagraph-capture-size: larger decodes run eager
   double gpu_memory_utilization = 0.92;  // of the device's total memory, everything included
   size_t kv_cache_bytes = 0;             // --kv-cache-memory-bytes; 0 = by utilization
   bool use_cublaslt = true;
+  std::function<void(std::string)> on_phase;  // hears "loading weights 40%"
 };
 
 /// A loaded model on its way to an executor, and what start-up wants to know of it.
 struct CudaEngineParts {
   std::unique_ptr<Executor> executor;
-  EngineConfig engine;  // num_blocks and max_model_len resolved
+  EngineConfig engine;  // everything resolved
   size_t weight_bytes = 0, scratch_bytes = 0, kv_bytes = 0;
   std::string device;  // "NVIDIA H200 (sm_90, 132 SMs, 139.8 GiB)"
   model::KvCacheSpec kv_spec;

@@ -1,0 +1,139 @@
+#include "cli/engine_parts.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/env.h"
+#include "base/log.h"
+#include "cli/kv_size.h"
+#include "engine/exec/cpu_executor.h"
+#include "engine/exec/cuda_executor.h"
+#include "model/model.h"
+#include "tensor/cpu_info.h"
+
+namespace vllm::cli {
+namespace {
+
+Result<DType> pick_dtype(const std::string& flag, const model::ModelConfig& config) {
+  if (flag == "float32" || flag == "float") return DType::kFloat32;
+  if (flag == "float16" || flag == "half") return DType::kFloat16;
+  if (flag == "bfloat16") return DType::kBFloat16;
+  // auto: GGUF files were made for a float16 cache; float32 checkpoints run in bfloat16, as in vLLM on CPUs.
+  return config.from_gguf || config.torch_dtype == "float16" ? DType::kFloat16 : DType::kBFloat16;
+}
+
+model::LoadOptions load_options(const ServeArgs& args, DType dtype, const std::function<void(std::string)>& phase) {
+  model::LoadOptions options{.dtype = dtype, .kv_dtype = dtype, .dummy_weights = args.load_format == "dummy"};
+  options.on_progress = [&phase](double share) { phase(fmt::format("loading weights {:.0f}%", share * 100)); };
+  return options;
+}
+
+// 0 stands for the device's own choice.
+engine::EngineConfig engine_config(const ServeArgs& args, int default_num_seqs, int default_num_batched_tokens) {
+  return {.max_num_seqs = static_cast<int>(args.max_num_seqs.value_or(default_num_seqs)),
+          .max_num_batched_tokens = static_cast<int>(args.max_num_batched_tokens.value_or(default_num_batched_tokens)),
+          .block_size = static_cast<int>(args.block_size),
+          .enable_prefix_caching = args.enable_prefix_caching,
+          .enable_chunked_prefill = args.enable_chunked_prefill,
+          .policy = args.scheduling_policy == "priority" ? engine::EngineConfig::Policy::kPriority
+                                                         : engine::EngineConfig::Policy::kFcfs,
+          .long_prefill_token_threshold = args.long_prefill_token_threshold,
+          .max_num_queued_reqs = static_cast<int>(args.max_num_queued_reqs)};
+}
+
+std::vector<int64_t> windows_of(const model::KvCacheSpec& spec) {
+  std::vector<int64_t> windows;
+  for (const model::KvGroup& group : spec.groups) windows.push_back(group.sliding_window);
+  return windows;
+}
+
+Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& config, const model::KvCacheSpec& spec) {
+  KvSizeInput in{.model_max_len = config.max_position,
+                 .requested_max_len = args.max_model_len,
+                 .allow_longer = env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN"),
+                 .bytes_per_block = spec.bytes_per_block(static_cast<int>(args.block_size)),
+                 .block_size = static_cast<int>(args.block_size),
+                 .max_num_seqs = args.max_num_seqs.value_or(128),
+                 .available_bytes = available_memory_bytes(),
+                 .kv_bytes = args.kv_cache_memory_bytes,
+                 .num_blocks = args.num_gpu_blocks_override};
+  if (auto space = env("VLLM_CPU_KVCACHE_SPACE"); space && !in.kv_bytes) {
+    char* end = nullptr;
+    double gib = std::strtod(space->c_str(), &end);
+    if (*end || !(gib >= 0) || gib > 1e6)
+      return invalid_argument("VLLM_CPU_KVCACHE_SPACE={}: expected a number of GiB", *space);
+    if (gib > 0) in.kv_bytes = static_cast<int64_t>(gib * (1 << 30));
+  }
+  return size_kv_cache(in);
+}
+
+Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
+                                   std::shared_ptr<const Checkpoint> checkpoint,
+                                   const std::function<void(std::string)>& phase) {
+  if (checkpoint->total_bytes() > available_memory_bytes()) {
+    return error(
+        ErrorCode::kResourceExhausted,
+        "Out of memory: the weights have {:.2f} GiB and {:.2f} GiB are free; use a smaller or quantized model (GGUF)",
+        static_cast<double>(checkpoint->total_bytes()) / (1 << 30),
+        static_cast<double>(available_memory_bytes()) / (1 << 30));
+  }
+  std::unique_ptr<model::Model> model;
+  {
+    ThreadPool pool(args.threads > 0 ? static_cast<int>(args.threads) : usable_cpus(), false);
+    ASSIGN_OR_RETURN(model, model::load_model(config, std::move(checkpoint), load_options(args, dtype, phase), pool));
+  }
+  phase("starting the engine");
+  ASSIGN_OR_RETURN(KvSize size, size_cache(args, config, model->kv_spec()));
+  EngineParts parts{.config = engine_config(args, 128, 2048),
+                    .sliding_windows = windows_of(model->kv_spec()),
+                    .weight_bytes = model->weight_bytes(),
+                    .device = cpu_description()};
+  engine::EngineConfig& c = parts.config;
+  c.max_model_len = size.max_model_len;
+  c.num_blocks = size.num_blocks;
+  c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_num_seqs);
+  if (!c.enable_chunked_prefill)
+    c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, static_cast<int>(c.max_model_len));
+  parts.bytes_per_block = model->kv_spec().bytes_per_block(c.block_size);
+  ASSIGN_OR_RETURN(parts.executor, engine::make_cpu_executor(
+                                       std::move(model), {.engine = c, .num_threads = static_cast<int>(args.threads)}));
+  return parts;
+}
+
+Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
+                                    std::shared_ptr<const Checkpoint> checkpoint,
+                                    const std::function<void(std::string)>& phase) {
+  engine::CudaExecutorOptions options{
+      .engine = engine_config(args, 0, 0),
+      .fit_max_model_len = args.max_model_len == -1,
+      .enforce_eager = args.enforce_eager || args.optimization_level == 0 || args.max_cudagraph_capture_size == 0,
+      .max_graph_batch = static_cast<int>(args.max_cudagraph_capture_size),
+      .gpu_memory_utilization = args.gpu_memory_utilization,
+      .kv_cache_bytes = static_cast<size_t>(args.kv_cache_memory_bytes.value_or(0)),
+      .on_phase = phase};
+  ASSIGN_OR_RETURN(options.engine.max_model_len,
+                   context_length(config.max_position, args.max_model_len, env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN")));
+  if (args.num_gpu_blocks_override) options.engine.num_blocks = *args.num_gpu_blocks_override + 1;
+  ASSIGN_OR_RETURN(engine::CudaEngineParts cuda, engine::make_cuda_executor(config, std::move(checkpoint),
+                                                                            load_options(args, dtype, phase), options));
+  return EngineParts{.executor = std::move(cuda.executor),
+                     .config = cuda.engine,
+                     .sliding_windows = windows_of(cuda.kv_spec),
+                     .bytes_per_block = cuda.kv_spec.bytes_per_block(cuda.engine.block_size),
+                     .weight_bytes = cuda.weight_bytes,
+                     .device = cuda.device};
+}
+
+}  // namespace
+
+Result<EngineParts> make_engine_parts(const ServeArgs& args, bool cuda, const model::ModelConfig& config,
+                                      std::shared_ptr<const Checkpoint> checkpoint,
+                                      const std::function<void(std::string)>& phase) {
+  ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, config));
+  LOG_INFO("Architecture {}: {} layers, hidden size {}, {} heads, {} KV heads, context {}; dtype {}",
+           config.architecture, config.num_layers, config.hidden_size, config.num_heads, config.num_kv_heads,
+           config.max_position, info(dtype).name);
+  return (cuda ? make_cuda_parts : make_cpu_parts)(args, dtype, config, std::move(checkpoint), phase);
+}
+
+}  // namespace vllm::cli

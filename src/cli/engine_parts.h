@@ -1,0 +1,31 @@
+#pragma once
+// A model on its device: loaded, its KV cache sized, its executor running.
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/serve_args.h"
+#include "engine/engine.h"
+#include "engine/exec/executor.h"
+#include "hub/checkpoint.h"
+#include "model/config.h"
+
+namespace vllm::cli {
+
+struct EngineParts {
+  std::unique_ptr<engine::Executor> executor;
+  engine::EngineConfig config;           // everything resolved
+  std::vector<int64_t> sliding_windows;  // per KV group
+  int64_t bytes_per_block = 0;
+  size_t weight_bytes = 0;
+  std::string device;  // for the log
+};
+
+/// Load onto the GPU (`cuda`) or the CPU. Errors start with the words that people search logs for ("Out of memory").
+Result<EngineParts> make_engine_parts(const ServeArgs& args, bool cuda, const model::ModelConfig& config,
+                                      std::shared_ptr<const Checkpoint> checkpoint,
+                                      const std::function<void(std::string)>& phase);
+
+}  // namespace vllm::cli

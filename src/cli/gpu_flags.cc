@@ -1,0 +1,69 @@
+// The flags of `vllm serve` that only the CUDA engine reads; on a CPU they are accepted with a warning
+// (device_choice.h).
+#include <iterator>
+
+#include "cli/flag_groups.h"
+#include "cli/serve_args.h"
+
+namespace vllm::cli {
+namespace {
+
+using V = const FlagValue&;
+using A = ServeArgs&;
+constexpr Effect B = Effect::kBuilt;
+
+Error bad(std::string_view flag, std::string_view what) {
+  Error e = invalid_argument("argument --{}: {}", flag, what);
+  e.param = std::string(flag);
+  return e;
+}
+
+Status set_utilization(ServeArgs& args, const FlagValue& value) {
+  if (!(value.number > 0 && value.number <= 1)) return bad("gpu-memory-utilization", "expected more than 0 to 1");
+  args.gpu_memory_utilization = value.number;
+  return {};
+}
+
+constexpr Flag kCache[] = {
+    {"gpu-memory-utilization", FlagType::kFloat, "0.92",
+     "Share of the GPU's memory that weights, activations and KV cache may fill together.", B, set_utilization},
+    {"device-memory-utilization", FlagType::kFloat, "", "Newer spelling of --gpu-memory-utilization.", B,
+     set_utilization},
+};
+
+constexpr Flag kCompilation[] = {
+    {"enforce-eager", FlagType::kBool, "false", "Launch every kernel by itself: no CUDA graphs.", B,
+     [](A a, V v) {
+       a.enforce_eager = v.boolean;
+       return Status();
+     }},
+    {"max-cudagraph-capture-size", FlagType::kInt, "512",
+     "Largest number of sequences whose decode is replayed from a CUDA graph; 0 = no graphs.", B,
+     [](A a, V v) -> Status {
+       if (v.integer < 0 || v.integer > 65536) return bad("max-cudagraph-capture-size", "expected 0 to 65536");
+       a.max_cudagraph_capture_size = v.integer;
+       return {};
+     }},
+    {"optimization-level",
+     FlagType::kInt,
+     "2",
+     "0 is --enforce-eager; 1, 2 and 3 use CUDA graphs.",
+     B,
+     [](A a, V v) -> Status {
+       if (v.integer < 0 || v.integer > 3) return bad("optimization-level", "expected 0 to 3");
+       a.optimization_level = v.integer;
+       return {};
+     },
+     {},
+     "O"},
+};
+
+}  // namespace
+
+const FlagGroup kGpuGroups[] = {
+    {"CacheConfig", "Memory of the GPU.", kCache},
+    {"CompilationConfig", "CUDA graphs.", kCompilation},
+};
+const size_t kNumGpuGroups = std::size(kGpuGroups);
+
+}  // namespace vllm::cli

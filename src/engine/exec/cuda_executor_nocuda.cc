@@ -1,0 +1,17 @@
+// The CUDA executor of a build without CUDA.
+#include "engine/exec/cuda_executor.h"
+
+namespace vllm::engine {
+
+bool built_with_cuda() { return false; }
+
+std::string why_no_gpu(int) {
+  return "GPU not found: this program was built without CUDA; use the CUDA build (./run build --cuda), or --device cpu";
+}
+
+Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig&, std::shared_ptr<const Checkpoint>,
+                                           const model::LoadOptions&, const CudaExecutorOptions&) {
+  return Error{ErrorCode::kUnimplemented, why_no_gpu(0), {}};
+}
+
+}  // namespace vllm::engine
