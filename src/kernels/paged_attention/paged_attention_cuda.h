@@ -1,8 +1,9 @@
 #pragma once
 // Causal attention over the paged KV cache on a GPU: kernels/paged_attention/paged_attention.h is the definition.
 //
-// Once per step and KV group a plan is made: for a decode bucket by a kernel on the device from seq_lens alone, for the
-// bucket's fixed grid (graph-safe); for eager steps on the host from upper bounds. Then run() once per layer.
+// Once per step and KV group plan() is called, then run() once per layer. Both read the lengths on the device, so a
+// captured plan() and run() follow whatever seq_lens holds at replay; the host spans of eager steps only bound grids.
+// All calls of one object go to one stream: phases have their own plans, but share the scratch of split sequences.
 #include <cstdint>
 #include <span>
 
@@ -21,7 +22,8 @@ struct AttentionCudaShape {
   int max_seqs = 0;
   int64_t max_tokens = 0;  // of one step
   int64_t max_blocks = 0;  // columns of a block table
-  int num_phases = 2;      // plans that may be in flight (each has its own workspace and pinned mirror)
+  int num_phases = 2;      // plans that may be in flight
+  bool plain = false;      // the simple kernel even where there is a faster one: for tests and comparisons
 };
 
 /// A step's lengths. Device arrays are exact; host spans are what the worker knows when it launches (upper bounds).
@@ -33,10 +35,12 @@ struct AttentionCudaBatch {
   TensorView<const int32_t, 2> block_table;  // device [num_seqs, max_blocks]
   bool decode = false;  // every sequence has one query (or is padding): plan on the device, nothing from the host
   std::span<const int32_t> host_query_start, host_seq_lens;  // not for decode
+  int64_t sliding_window =
+      0;  // if not 0: no layer of this plan sees more keys than this (a better plan, no other effect)
 };
 
 struct AttentionCudaLayer {
-  TensorView<void, 3> out;      // [num_tokens, num_heads, head_dim] of T, last two dims contiguous
+  TensorView<void, 3> out;      // [num_tokens, num_heads, head_dim] of T, contiguous; rows of padding are not written
   TensorView<const void, 3> q;  // [num_tokens, num_heads, head_dim] of T, row stride free
   KvLayerView kv;
   float scale = 1, softcap = 0;
