@@ -10,7 +10,6 @@
 #include "kernels/paged_attention/paged_attention.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
-#include "model/kv_groups.h"
 
 namespace vllm::model {
 namespace {
@@ -51,33 +50,8 @@ LinearParams params(const Linear& w, TensorView<float, 2> out, TensorView<const 
 Decoder::Decoder(ModelConfig config, const LoadOptions& options, DecoderWeights weights, int num_threads)
     : config_(std::move(config)),
       weights_(std::move(weights)),
-      kv_spec_(make_kv_spec(config_, options.kv_dtype)),
-      num_threads_(num_threads) {
-  places_.resize(static_cast<size_t>(config_.num_layers));
-  for (size_t g = 0; g < kv_spec_.groups.size(); ++g) {
-    const auto& layers = kv_spec_.groups[g].layers;
-    for (size_t i = 0; i < layers.size(); ++i)
-      places_[static_cast<size_t>(layers[i])] = {static_cast<int>(g), static_cast<int>(i)};
-  }
-  int64_t max_model_len = options.max_model_len > 0 ? options.max_model_len : config_.max_position;
-  rope_ = rope_frequencies(config_.rope, config_.head_dim, max_model_len);
-  rope_local_ = rope_frequencies(config_.rope_local, config_.head_dim, max_model_len);
-  bool any_sliding = std::find(config_.layer_is_sliding.begin(), config_.layer_is_sliding.end(), true) !=
-                     config_.layer_is_sliding.end();
-  has_local_rope_ = any_sliding && (rope_.inv_freq != rope_local_.inv_freq || rope_.scale != rope_local_.scale);
-  double scale =
-      config_.attention_scale > 0 ? config_.attention_scale : 1 / std::sqrt(static_cast<double>(config_.head_dim));
-  attention_scale_ = static_cast<float>(scale);
-}
-
-KvLayerView Decoder::kv_layer(int layer, const KvCacheView& kv) const {
-  KvLayerView view{.base = kv.base, .num_blocks = kv.num_blocks, .page_bytes = kv_spec_.bytes_per_block(kv.block_size)};
-  view.block_size = kv.block_size, view.num_kv_heads = kv_spec_.num_kv_heads, view.head_dim = kv_spec_.head_dim;
-  view.dtype = kv_spec_.dtype;
-  view.k_offset = 2 * view.area_bytes() * places_[static_cast<size_t>(layer)].index;
-  view.v_offset = view.k_offset + view.area_bytes();
-  return view;
-}
+      shape_(decoder_shape(config_, options)),
+      num_threads_(num_threads) {}
 
 Decoder::Slice Decoder::next_slice(const ForwardBatch& batch, int64_t begin) {
   Slice slice;
@@ -98,7 +72,7 @@ void Decoder::forward(const ForwardBatch& batch, const ForwardContext& context, 
   CHECK(max_rows_ > 0 && static_cast<int64_t>(batch.seq_lens.size()) <= max_seqs_);
   CHECK(batch.query_start.size() == batch.seq_lens.size() + 1 &&
         batch.query_start.back() == static_cast<int32_t>(batch.token_ids.size()));
-  CHECK(batch.block_tables.size() == kv_spec_.groups.size() && batch.slot_mapping.size() == kv_spec_.groups.size());
+  CHECK(batch.block_tables.size() == shape_.kv_spec.groups.size() && batch.slot_mapping.size() == shape_.kv_spec.groups.size());
   ThreadPool& pool = *context.pool;
   if (attention_scratch_.size() < attention_scratch_bytes(pool.num_threads())) {
     attention_scratch_ = Buffer(attention_scratch_bytes(pool.num_threads()));
@@ -138,14 +112,14 @@ void Decoder::embed(const ForwardBatch& batch, const Slice& slice, const Activat
 
 void Decoder::make_rope_tables(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool) {
   auto positions = batch.positions.subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()));
-  rope_table({.cos = a.cos, .sin = a.sin, .positions = positions, .inv_freq = rope_.inv_freq, .scale = rope_.scale},
+  rope_table({.cos = a.cos, .sin = a.sin, .positions = positions, .inv_freq = shape_.rope.inv_freq, .scale = shape_.rope.scale},
              pool);
-  if (!has_local_rope_) return;
+  if (!shape_.has_local_rope) return;
   rope_table({.cos = a.local_cos,
               .sin = a.local_sin,
               .positions = positions,
-              .inv_freq = rope_local_.inv_freq,
-              .scale = rope_local_.scale},
+              .inv_freq = shape_.rope_local.inv_freq,
+              .scale = shape_.rope_local.scale},
              pool);
 }
 
@@ -166,7 +140,7 @@ void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice
                               params(w.v, a.v, a.h, Terms::kTwo)};
   linear_cpu(qkv, linear_scratch(), pool);
   const bool sliding = config_.layer_is_sliding[static_cast<size_t>(layer)];
-  const bool local = sliding && has_local_rope_;
+  const bool local = sliding && shape_.has_local_rope;
   auto turn = [&](const TensorView<float, 2>& x, int64_t heads, std::span<const float> norm_weight) {
     if (!norm_weight.empty()) {
       TensorView<float, 2> rows(x.data, {x.size(0) * heads, config_.head_dim});
@@ -181,8 +155,8 @@ void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice
   };
   turn(a.q, config_.num_heads, w.q_norm);
   turn(a.k, config_.num_kv_heads, w.k_norm);
-  size_t group = static_cast<size_t>(places_[static_cast<size_t>(layer)].group);
-  KvLayerView kv = kv_layer(layer, context.kv);
+  size_t group = static_cast<size_t>(shape_.places[static_cast<size_t>(layer)].group);
+  KvLayerView kv = shape_.kv_layer(layer, context.kv);
   kv_write_cpu({.k = as_heads(a.k, config_.num_kv_heads),
                 .v = as_heads(a.v, config_.num_kv_heads),
                 .kv = kv,
@@ -196,7 +170,7 @@ void Decoder::attention(int layer, const ForwardBatch& batch, const Slice& slice
                        .block_table = batch.block_tables[group].slice(slice.first_seq, slice.first_seq + num_seqs),
                        .query_start = slice.query_start,
                        .seq_lens = slice.seq_lens,
-                       .scale = attention_scale_,
+                       .scale = shape_.attention_scale,
                        .softcap = static_cast<float>(config_.attn_logit_softcap),
                        .sliding_window = sliding ? config_.sliding_window : 0},
                       {attention_scratch_.data(), attention_scratch_.size()}, pool);

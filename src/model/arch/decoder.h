@@ -6,9 +6,8 @@
 // residual stream, norms and softmax are float32; weights and KV are as loaded.
 #include <vector>
 
-#include "kernels/kv_layout/kv_layout.h"
+#include "model/arch/decoder_shape.h"
 #include "model/model.h"
-#include "model/rope_config.h"
 #include "model/weights/decoder_weights.h"
 
 namespace vllm::model {
@@ -21,7 +20,7 @@ class Decoder final : public Model {
   Decoder(ModelConfig config, const LoadOptions& options, DecoderWeights weights, int num_threads);
 
   const ModelConfig& config() const override { return config_; }
-  const KvCacheSpec& kv_spec() const override { return kv_spec_; }
+  const KvCacheSpec& kv_spec() const override { return shape_.kv_spec; }
   void forward(const ForwardBatch& batch, const ForwardContext& context, TensorView<float, 2> hidden) override;
   void compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context,
                       TensorView<float, 2> logits) override;
@@ -43,9 +42,6 @@ class Decoder final : public Model {
     TensorView<float, 2> x, h, q, k, v, attention, gate, up;
     TensorView<float, 2> cos, sin, local_cos, local_sin;
   };
-  struct LayerPlace {
-    int group = 0, index = 0;  // the layer is the index-th of its group's page
-  };
 
   Slice next_slice(const ForwardBatch& batch, int64_t begin);
   Activations activations(int64_t num_tokens) const;
@@ -58,17 +54,12 @@ class Decoder final : public Model {
   void norm(const Activations& a, std::span<const float> weight, bool pending, ThreadPool& pool);
   void final_norm(const ForwardBatch& batch, const Slice& slice, const Activations& a, size_t& row,
                   TensorView<float, 2> hidden, ThreadPool& pool);
-  KvLayerView kv_layer(int layer, const KvCacheView& kv) const;
   std::span<std::byte> linear_scratch() const;
   size_t attention_scratch_bytes(int num_threads) const;
 
   const ModelConfig config_;
   const DecoderWeights weights_;
-  const KvCacheSpec kv_spec_;
-  std::vector<LayerPlace> places_;  // [num_layers]
-  RopeFrequencies rope_, rope_local_;
-  bool has_local_rope_ = false;
-  float attention_scale_ = 1;
+  const DecoderShape shape_;
   int num_threads_ = 1;
 
   int64_t max_rows_ = 0, max_seqs_ = 0;

@@ -31,8 +31,8 @@ Decoder::Activations Decoder::activations(int64_t num_tokens) const {
   Layout layout(scratch_.size() ? scratch_.as<float>() : nullptr, num_tokens);
   const ModelConfig& c = config_;
   const int64_t q = int64_t{c.num_heads} * c.head_dim, kv = int64_t{c.num_kv_heads} * c.head_dim;
-  const int64_t half = static_cast<int64_t>(rope_.inv_freq.size()),
-                local_half = static_cast<int64_t>(rope_local_.inv_freq.size());
+  const int64_t half = static_cast<int64_t>(shape_.rope.inv_freq.size()),
+                local_half = static_cast<int64_t>(shape_.rope_local.inv_freq.size());
   Activations a;
   a.x = layout.take(c.hidden_size), a.h = layout.take(c.hidden_size);
   a.q = layout.take(q), a.k = layout.take(kv), a.v = layout.take(kv), a.attention = layout.take(q);
@@ -57,7 +57,7 @@ void Decoder::reserve(int64_t max_tokens, int64_t max_seqs) {
   max_rows_ = std::min(max_tokens, kSliceTokens), max_seqs_ = max_seqs;
   // The widths of activations(), each matrix rounded up to a cache line.
   const int64_t q = int64_t{c.num_heads} * c.head_dim, kv = int64_t{c.num_kv_heads} * c.head_dim;
-  const int64_t tables = 2 * static_cast<int64_t>(rope_.inv_freq.size() + rope_local_.inv_freq.size());
+  const int64_t tables = 2 * static_cast<int64_t>(shape_.rope.inv_freq.size() + shape_.rope_local.inv_freq.size());
   const int64_t width = 2 * c.hidden_size + 2 * q + 2 * kv + 2 * c.intermediate_size + tables;
   linear_offset_ = static_cast<size_t>(max_rows_ * width + 12 * 16 + 15) / 16 * 16 * sizeof(float);
   const int64_t max_k = std::max({c.hidden_size, q, c.intermediate_size});

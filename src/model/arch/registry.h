@@ -7,6 +7,7 @@
 
 #include "model/config.h"
 #include "model/config_fields.h"
+#include "model/model.h"
 
 namespace vllm::model {
 
@@ -23,6 +24,8 @@ const ArchRow* find_arch(std::string_view architecture);
 const ArchRow* find_gguf_arch(std::string_view gguf_arch);
 /// "GemmaX, LlamaY": for error messages and the page of supported models.
 std::string known_architectures();
+/// What load_model and load_cuda_model refuse before they look at a tensor.
+Status check_loadable(const ModelConfig& config, const Checkpoint* checkpoint, const LoadOptions& options);
 
 Status read_llama(const ConfigFields& fields, ModelConfig& config);
 Status read_llama_gguf(const GgufFile& file, ModelConfig& config);

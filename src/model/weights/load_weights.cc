@@ -151,8 +151,6 @@ Status check_dummy_memory(const ModelConfig& c, DType dtype) {
 
 Result<DecoderWeights> load_weights(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
                                     const LoadOptions& options, ThreadPool& pool) {
-  if (!is_plain_float(options.dtype))
-    return invalid_argument("dtype {} is not one of float32, float16, bfloat16", info(options.dtype).name);
   if (options.dummy_weights) RETURN_IF_ERROR(check_dummy_memory(config, options.dtype));
   return Loader(config, options.dummy_weights ? nullptr : std::move(checkpoint), options, pool).load();
 }
