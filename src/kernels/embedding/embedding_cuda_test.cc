@@ -69,7 +69,8 @@ void check_case(const Case& c) {
       }
       const bool known = 0 <= id && id < c.vocab_size;
       const float want = known ? element(c.dtype, weight, static_cast<size_t>(id * weight_stride + i)) * c.scale : 0.0f;
-      if (g != want) ADD_FAILURE() << "row " << t << " (id " << id << ") column " << i << ": " << g << " != " << want, ++wrong;
+      if (g != want)
+        ADD_FAILURE() << "row " << t << " (id " << id << ") column " << i << ": " << g << " != " << want, ++wrong;
     }
   }
 }
@@ -91,9 +92,8 @@ TEST(EmbeddingCuda, NamesWhatIsOff) {
   DeviceArray<float> x(64);
   DeviceArray<int32_t> ids(std::vector<int32_t>{0});
   CudaStream stream = CudaStream::create().value();
-  EmbeddingCudaParams p{.out = {x.data(), {1, 8}},
-                        .token_ids = ids.data(),
-                        .weight = {x.data() + 16, {4, 7}, DType::kFloat32}};
+  EmbeddingCudaParams p{
+      .out = {x.data(), {1, 8}}, .token_ids = ids.data(), .weight = {x.data() + 16, {4, 7}, DType::kFloat32}};
   EXPECT_EQ(embedding_cuda(p, stream).error().message, "embedding: weight has 7 columns, out has 8");
   p.weight = {x.data() + 16, {4, 8}, DType::kQ4_0};
   EXPECT_EQ(embedding_cuda(p, stream).error().code, ErrorCode::kUnimplemented);

@@ -72,7 +72,8 @@ void Decoder::forward(const ForwardBatch& batch, const ForwardContext& context, 
   CHECK(max_rows_ > 0 && static_cast<int64_t>(batch.seq_lens.size()) <= max_seqs_);
   CHECK(batch.query_start.size() == batch.seq_lens.size() + 1 &&
         batch.query_start.back() == static_cast<int32_t>(batch.token_ids.size()));
-  CHECK(batch.block_tables.size() == shape_.kv_spec.groups.size() && batch.slot_mapping.size() == shape_.kv_spec.groups.size());
+  CHECK(batch.block_tables.size() == shape_.kv_spec.groups.size() &&
+        batch.slot_mapping.size() == shape_.kv_spec.groups.size());
   ThreadPool& pool = *context.pool;
   if (attention_scratch_.size() < attention_scratch_bytes(pool.num_threads())) {
     attention_scratch_ = Buffer(attention_scratch_bytes(pool.num_threads()));
@@ -112,7 +113,11 @@ void Decoder::embed(const ForwardBatch& batch, const Slice& slice, const Activat
 
 void Decoder::make_rope_tables(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool) {
   auto positions = batch.positions.subspan(static_cast<size_t>(slice.begin), static_cast<size_t>(slice.size()));
-  rope_table({.cos = a.cos, .sin = a.sin, .positions = positions, .inv_freq = shape_.rope.inv_freq, .scale = shape_.rope.scale},
+  rope_table({.cos = a.cos,
+              .sin = a.sin,
+              .positions = positions,
+              .inv_freq = shape_.rope.inv_freq,
+              .scale = shape_.rope.scale},
              pool);
   if (!shape_.has_local_rope) return;
   rope_table({.cos = a.local_cos,

@@ -20,8 +20,8 @@ DecoderShape decoder_shape(const ModelConfig& config, const LoadOptions& options
   shape.rope_local = rope_frequencies(config.rope_local, config.head_dim, max_model_len);
   bool any_sliding =
       std::find(config.layer_is_sliding.begin(), config.layer_is_sliding.end(), true) != config.layer_is_sliding.end();
-  shape.has_local_rope = any_sliding && (shape.rope.inv_freq != shape.rope_local.inv_freq ||
-                                         shape.rope.scale != shape.rope_local.scale);
+  shape.has_local_rope =
+      any_sliding && (shape.rope.inv_freq != shape.rope_local.inv_freq || shape.rope.scale != shape.rope_local.scale);
   shape.attention_scale = static_cast<float>(
       config.attention_scale > 0 ? config.attention_scale : 1 / std::sqrt(static_cast<double>(config.head_dim)));
   return shape;

@@ -1,0 +1,221 @@
+#include "model/cuda/cuda_decoder.h"
+
+#include <algorithm>
+
+#include "kernels/embedding/embedding_cuda.h"
+#include "kernels/qkv_finish/qkv_finish_cuda.h"
+#include "kernels/rms_norm/rms_norm_cuda.h"
+#include "model/cuda/softcap.h"
+
+namespace vllm::model {
+
+Status CudaDecoder::check(const CudaBatch& b, TensorView<void, 2> hidden) const {
+  if (!attention_) return error(ErrorCode::kInternal, "forward before reserve");
+  const size_t groups = shape_.kv_spec.groups.size();
+  if (b.num_tokens > limits_.max_tokens || b.num_seqs > limits_.max_seqs) {
+    return error(ErrorCode::kInternal, "a step of {} tokens and {} sequences, reserved are {} and {}", b.num_tokens,
+                 b.num_seqs, limits_.max_tokens, limits_.max_seqs);
+  }
+  if (b.block_tables.size() != groups || b.slot_mapping.size() != groups || b.phase < 0 ||
+      b.phase >= limits_.num_phases) {
+    return error(ErrorCode::kInternal, "a step with {} block tables, {} slot mappings and phase {}; groups are {}",
+                 b.block_tables.size(), b.slot_mapping.size(), b.phase, groups);
+  }
+  if (hidden.size(0) != b.num_logits || hidden.size(1) != config_.hidden_size || hidden.dtype != dtype_) {
+    return error(ErrorCode::kInternal, "hidden is {} [{}, {}], expected {} [{}, {}]", info(hidden.dtype).name,
+                 hidden.size(0), hidden.size(1), info(dtype_).name, b.num_logits, config_.hidden_size);
+  }
+  return {};
+}
+
+Status CudaDecoder::forward(const CudaBatch& batch, const KvCacheView& kv, TensorView<void, 2> hidden,
+                            StreamRef stream) {
+  RETURN_IF_ERROR(check(batch, hidden));
+  if (batch.num_tokens == 0) return {};
+  Step s{.batch = batch, .kv = kv, .a = activations(batch.num_tokens), .stream = stream};
+  RETURN_IF_ERROR(embedding_cuda({.out = s.a.x,
+                                  .token_ids = batch.token_ids,
+                                  .weight = {weights_.embedding, {config_.vocab_size, config_.hidden_size}, dtype_},
+                                  .scale = static_cast<float>(config_.embedding_scale)},
+                                 stream));
+  RETURN_IF_ERROR(make_rope_tables(s));
+  RETURN_IF_ERROR(plan_attention(s));
+  for (int layer = 0; layer < config_.num_layers; ++layer) {
+    RETURN_IF_ERROR(attention(layer, s));
+    RETURN_IF_ERROR(mlp(layer, s));
+  }
+  return final_norm(s, hidden);
+}
+
+Status CudaDecoder::make_rope_tables(const Step& s) {
+  const double* frequencies = inv_freq_.as<double>();
+  RETURN_IF_ERROR(rope_table_cuda({.cos = s.a.cos,
+                                   .sin = s.a.sin,
+                                   .positions = s.batch.positions,
+                                   .inv_freq = frequencies,
+                                   .scale = shape_.rope.scale},
+                                  s.stream));
+  if (!shape_.has_local_rope) return {};
+  return rope_table_cuda({.cos = s.a.local_cos,
+                          .sin = s.a.local_sin,
+                          .positions = s.batch.positions,
+                          .inv_freq = frequencies + shape_.rope.inv_freq.size(),
+                          .scale = shape_.rope_local.scale},
+                         s.stream);
+}
+
+int CudaDecoder::phase(const CudaBatch& batch, size_t group) const {
+  return batch.phase * static_cast<int>(shape_.kv_spec.groups.size()) + static_cast<int>(group);
+}
+
+Status CudaDecoder::plan_attention(const Step& s) {
+  const CudaBatch& b = s.batch;
+  for (size_t g = 0; g < shape_.kv_spec.groups.size(); ++g) {
+    RETURN_IF_ERROR(attention_->plan({.num_seqs = b.num_seqs,
+                                      .num_tokens = b.num_tokens,
+                                      .query_start = b.query_start,
+                                      .seq_lens = b.seq_lens,
+                                      .block_table = b.block_tables[g],
+                                      .decode = b.decode,
+                                      .host_query_start = b.host_query_start,
+                                      .host_seq_lens = b.host_seq_lens},
+                                     phase(b, g), s.stream));
+  }
+  return {};
+}
+
+Status CudaDecoder::run(const LinearCudaParams& p, const Step& s) const {
+  return runs(kLinears) ? linear_->run(p, s.stream) : Status{};
+}
+
+Status CudaDecoder::norm_linear(const Step& s, int64_t begin, int64_t end, const float* norm, bool pending,
+                                const CudaLinear& w, TensorView<void, 2> out, LinearBack back) {
+  LinearCudaParams p{.out = out,
+                     .x = s.a.x.slice(begin, end),
+                     .weight = w.weight,
+                     .dtype = dtype_,
+                     .n = w.n,
+                     .k = w.k,
+                     .bias = w.bias,
+                     .norm_weight = norm,
+                     .norm_eps = eps(),
+                     .back = back};
+  if (pending) {
+    TensorView<void, 2> normed = s.a.normed.slice(0, end - begin);
+    if (runs(kNorms)) {
+      RETURN_IF_ERROR(rms_norm_cuda({.out = normed,
+                                     .x = s.a.h.slice(begin, end),
+                                     .residual = s.a.x.slice(begin, end),
+                                     .weight = norm,
+                                     .eps = eps()},
+                                    s.stream));
+    }
+    p.x = normed, p.norm_weight = nullptr;
+  }
+  return run(p, s);
+}
+
+Status CudaDecoder::linear_add(const Step& s, int64_t begin, int64_t end, const CudaLinear& w,
+                               TensorView<const void, 2> in, const float* post_norm) {
+  const bool post = config_.post_norms;
+  TensorView<float, 2> out = (post ? s.a.h : s.a.x).slice(begin, end);
+  LinearCudaParams p{.out = out,
+                     .x = in,
+                     .weight = w.weight,
+                     .dtype = dtype_,
+                     .n = w.n,
+                     .k = w.k,
+                     .bias = w.bias,
+                     .add_to_out = !post};
+  RETURN_IF_ERROR(run(p, s));
+  if (!post || !runs(kNorms)) return {};
+  return rms_norm_cuda({.out = out, .x = out, .residual = {}, .weight = post_norm, .eps = eps()}, s.stream);
+}
+
+Status CudaDecoder::attention(int layer, const Step& s) {
+  const ModelConfig& c = config_;
+  const CudaLayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const int64_t num_tokens = s.batch.num_tokens;
+  for (int64_t begin = 0; begin < num_tokens; begin += kSliceTokens) {
+    const int64_t end = std::min(num_tokens, begin + kSliceTokens);
+    RETURN_IF_ERROR(norm_linear(s, begin, end, w.attention_norm, c.post_norms && layer > 0, w.qkv,
+                                s.a.qkv.slice(begin, end), LinearBack::kNone));
+  }
+  const auto group = static_cast<size_t>(shape_.places[static_cast<size_t>(layer)].group);
+  const bool sliding = c.layer_is_sliding[static_cast<size_t>(layer)];
+  const bool local = sliding && shape_.has_local_rope;
+  const KvLayerView kv = shape_.kv_layer(layer, s.kv);
+  if (runs(kQkvFinish)) {
+    RETURN_IF_ERROR(qkv_finish_cuda({.qkv = s.a.qkv,
+                                     .num_heads = c.num_heads,
+                                     .num_kv_heads = c.num_kv_heads,
+                                     .head_dim = c.head_dim,
+                                     .q_norm = w.q_norm,
+                                     .k_norm = w.k_norm,
+                                     .norm_eps = eps(),
+                                     .cos = local ? s.a.local_cos : s.a.cos,
+                                     .sin = local ? s.a.local_sin : s.a.sin,
+                                     .kv = kv,
+                                     .slot_mapping = s.batch.slot_mapping[group]},
+                                    s.stream));
+  }
+  if (runs(kAttention)) {
+    const int64_t heads = c.num_heads, head_dim = c.head_dim;
+    TensorView<const void, 3> q(s.a.qkv.data, {num_tokens, heads, head_dim}, dtype_);
+    q.stride[0] = s.a.qkv.stride[0];
+    RETURN_IF_ERROR(attention_->run({.out = {s.a.attention.data, {num_tokens, heads, head_dim}, dtype_},
+                                     .q = q,
+                                     .kv = kv,
+                                     .scale = shape_.attention_scale,
+                                     .softcap = static_cast<float>(c.attn_logit_softcap),
+                                     .sliding_window = sliding ? c.sliding_window : 0},
+                                    phase(s.batch, group), s.stream));
+  }
+  for (int64_t begin = 0; begin < num_tokens; begin += kSliceTokens) {
+    const int64_t end = std::min(num_tokens, begin + kSliceTokens);
+    RETURN_IF_ERROR(linear_add(s, begin, end, w.o, s.a.attention.slice(begin, end), w.attention_post_norm));
+  }
+  return {};
+}
+
+Status CudaDecoder::mlp(int layer, const Step& s) {
+  const CudaLayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  for (int64_t begin = 0; begin < s.batch.num_tokens; begin += kSliceTokens) {
+    const int64_t end = std::min<int64_t>(s.batch.num_tokens, begin + kSliceTokens);
+    TensorView<void, 2> gated = s.a.gated.slice(0, end - begin);
+    RETURN_IF_ERROR(norm_linear(s, begin, end, w.mlp_norm, config_.post_norms, w.gate_up, gated, gated_back()));
+    RETURN_IF_ERROR(linear_add(s, begin, end, w.down, gated, w.mlp_post_norm));
+  }
+  return {};
+}
+
+Status CudaDecoder::final_norm(const Step& s, TensorView<void, 2> hidden) {
+  if (s.batch.num_logits == 0) return {};
+  return rms_norm_cuda({.out = hidden,
+                        .x = config_.post_norms ? s.a.h : s.a.x,
+                        .residual = config_.post_norms ? s.a.x : TensorView<float, 2>(),
+                        .weight = weights_.final_norm,
+                        .eps = eps(),
+                        .rows = s.batch.logits_rows},
+                       s.stream);
+}
+
+Status CudaDecoder::compute_logits(TensorView<const void, 2> hidden, TensorView<float, 2> logits, StreamRef stream) {
+  if (!head_) return error(ErrorCode::kInternal, "compute_logits before reserve");
+  if (hidden.size(0) == 0) return {};
+  if (hidden.size(0) > limits_.max_logits || hidden.size(0) != logits.size(0)) {
+    return error(ErrorCode::kInternal, "logits of {} rows for {} hidden rows, reserved are {}", logits.size(0),
+                 hidden.size(0), limits_.max_logits);
+  }
+  RETURN_IF_ERROR(head_->run({.out = logits,
+                              .x = hidden,
+                              .weight = weights_.lm_head.weight,
+                              .dtype = dtype_,
+                              .n = weights_.lm_head.n,
+                              .k = weights_.lm_head.k},
+                             stream));
+  if (config_.final_logit_softcap <= 0) return {};
+  return softcap_cuda(logits, static_cast<float>(config_.final_logit_softcap), stream);
+}
+
+}  // namespace vllm::model
