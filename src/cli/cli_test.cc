@@ -43,6 +43,17 @@ TEST(Flags, HaveOneRowEachAndAllInOneTable) {
   EXPECT_GT(names.size(), 250u);
 }
 
+TEST(Parser, NamesTheNearestFlags) {
+  EXPECT_EQ(nearest_flags("max-modle-len").front(), "max-model-len");
+  EXPECT_EQ(nearest_flags("prot").front(), "port");
+  EXPECT_EQ(nearest_flags("hots").front(), "host");
+  EXPECT_EQ(nearest_flags("gpu-memory-utilisation").front(), "gpu-memory-utilization");
+  EXPECT_EQ(nearest_flags("xenable-prefix-caching").front(), "enable-prefix-caching");
+  EXPECT_THAT(nearest_flags(std::string(70, 'q')), testing::IsEmpty());
+  EXPECT_THAT(nearest_flags("\xff\xfe quite another thing"), testing::IsEmpty());
+  EXPECT_LE(nearest_flags("").size(), 3u);
+}
+
 TEST(Parser, FollowsArgparse) {
   EXPECT_EQ(ok({"org/model"}).model, "org/model");
   EXPECT_EQ(ok({"--model", "x"}).model, "x");

@@ -1,8 +1,9 @@
 #include "cli/parser.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
-#include <numeric>
+#include <cstdint>
 #include <optional>
 
 namespace vllm::cli {
@@ -41,34 +42,55 @@ std::optional<Match> match_exact(std::string_view name) {
 
 // argparse's abbreviations: a prefix that only one flag (or inverse) has.
 Result<std::optional<Match>> match_prefix(std::string_view name) {
-  std::vector<std::pair<std::string, Match>> found;
+  std::vector<Match> found;
+  std::string_view inverse = name.starts_with("no-") ? name.substr(3) : std::string_view();
+  bool any_inverse = std::string_view("no-").starts_with(name);
   for (const FlagGroup& group : serve_flag_groups()) {
     for (const Flag& flag : group.flags) {
-      if (flag.name.substr(0, name.size()) == name) found.emplace_back(flag.name, Match{&flag, false});
-      std::string no = "no-" + std::string(flag.name);
-      if (flag.type == FlagType::kBool && no.rfind(name, 0) == 0) found.emplace_back(no, Match{&flag, true});
+      if (flag.name.starts_with(name)) found.push_back({&flag, false});
+      bool inverts = any_inverse || (!inverse.empty() && flag.name.starts_with(inverse));
+      if (inverts && flag.type == FlagType::kBool) found.push_back({&flag, true});
     }
   }
   if (found.empty()) return std::optional<Match>{};
-  if (found.size() == 1) return std::optional(found[0].second);
+  if (found.size() == 1) return std::optional(found[0]);
   std::string names;
-  for (size_t i = 0; i < std::min<size_t>(found.size(), 6); ++i) names += (i ? ", --" : "--") + found[i].first;
+  for (size_t i = 0; i < std::min<size_t>(found.size(), 6); ++i)
+    names += fmt::format("{}--{}{}", i ? ", " : "", found[i].inverted ? "no-" : "", found[i].flag->name);
   return invalid_argument("ambiguous option: --{} could match {}{}", name, names, found.size() > 6 ? ", ..." : "");
 }
 
-size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0]++;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t up = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = up;
-    }
+// Levenshtein's distance of one word of at most 64 bytes to many others, a column of its table at a time in the bits of a
+// word: Hyyro, "A bit-vector algorithm for computing Levenshtein and Damerau edit distances", 2003.
+class EditDistance {
+ public:
+  explicit EditDistance(std::string_view word) : size_(word.size()) {
+    for (size_t i = 0; i < size_; ++i) positions_[static_cast<unsigned char>(word[i])] |= uint64_t{1} << i;
   }
-  return row.back();
-}
+
+  size_t to(std::string_view other) const {
+    if (size_ == 0) return other.size();
+    uint64_t up = ~uint64_t{0}, down = 0;  // rows where the column goes up or down by one
+    size_t distance = size_;               // of the word to the part of `other` that was read
+    for (char c : other) {
+      const uint64_t equal = positions_[static_cast<unsigned char>(c)];
+      const uint64_t vertical = equal | down;
+      const uint64_t horizontal = (((equal & up) + up) ^ up) | equal;
+      uint64_t right_up = down | ~(horizontal | up), right_down = up & horizontal;
+      distance += (right_up >> (size_ - 1)) & 1;
+      distance -= (right_down >> (size_ - 1)) & 1;
+      right_up = (right_up << 1) | 1;
+      right_down <<= 1;
+      up = right_down | ~(vertical | right_up);
+      down = right_up & vertical;
+    }
+    return distance;
+  }
+
+ private:
+  size_t size_;
+  std::array<uint64_t, 256> positions_{};  // bit i: the word's byte i is this one
+};
 
 Result<Match> match_long(std::string_view name) {
   if (auto match = match_exact(name)) return *match;
@@ -249,15 +271,18 @@ class Parser {
 
 std::vector<std::string> nearest_flags(std::string_view name) {
   name = name.substr(0, 64);
-  std::vector<std::pair<size_t, std::string>> scored;
+  const size_t limit = 2 + name.size() / 4;
+  const EditDistance from_name(name);
+  std::vector<std::pair<size_t, std::string_view>> scored;
   for (const FlagGroup& group : serve_flag_groups()) {
-    for (const Flag& flag : group.flags) scored.emplace_back(edit_distance(name, flag.name), flag.name);
+    for (const Flag& flag : group.flags) {
+      size_t distance = from_name.to(flag.name);
+      if (distance <= limit) scored.emplace_back(distance, flag.name);
+    }
   }
   std::sort(scored.begin(), scored.end());
   std::vector<std::string> out;
-  for (size_t i = 0; i < std::min<size_t>(scored.size(), 3); ++i) {
-    if (scored[i].first <= 2 + name.size() / 4) out.push_back(scored[i].second);
-  }
+  for (size_t i = 0; i < std::min<size_t>(scored.size(), 3); ++i) out.emplace_back(scored[i].second);
   return out;
 }
 
