@@ -130,8 +130,8 @@ void EngineThread::loop() {
     admit(wait(expired));
     take_results();
     if (!expired) launch();
+    publish();  // first: whoever has an answer finds it counted
     deliver();
-    publish();
     std::lock_guard lock(mutex_);
     if (phase_ == Phase::kDead) return;
     if (phase_ == Phase::kStopping && open_.empty() && scheduler_.num_in_flight() == 0) break;
@@ -237,8 +237,8 @@ void EngineThread::close(FinishReason reason, const std::string& error) {
     }
     admit(std::move(inbox));
     scheduler_.end_all(reason, error, outputs_);
-    deliver();
     publish();
+    deliver();
   } catch (const std::exception& e) {
     LOG_ERROR("engine: while closing: {}", e.what());
   } catch (...) {

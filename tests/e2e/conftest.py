@@ -73,6 +73,13 @@ class Server:
                 return float(line.rsplit(" ", 1)[1])
         raise KeyError(name)
 
+    def wait_idle(self, seconds=10):
+        """A stop string or a client that left ends a sequence a moment after the answer."""
+        end = time.time() + seconds
+        while self.metric("vllm:num_requests_running") + self.metric("vllm:num_requests_waiting"):
+            assert time.time() < end, "the engine still generates"
+            time.sleep(0.05)
+
     def stop(self, sig=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(sig)

@@ -4,7 +4,6 @@ ui_test.py plays what a real model does not do on demand (loading, failures, hos
 """
 import re
 import tempfile
-import time
 
 import pytest
 from ui_test import IDLE, Browser, ask, find_browser, last
@@ -26,14 +25,6 @@ def page():
 
 def length_of_answer(page):
     return len(last(page, ANSWER) or "")
-
-
-def wait_idle_engine(server):
-    for _ in range(100):
-        if server.metric("vllm:num_requests_running") == 0:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the engine still generates")
 
 
 def test_chat_page_of_the_real_server(start, page):
@@ -76,7 +67,7 @@ def test_chat_page_of_the_real_server(start, page):
     assert last(page, ".turn.assistant .note") == "Stopped."
     stopped = last(page, ANSWER)
     assert len(stopped) > 60
-    wait_idle_engine(server)
+    server.wait_idle()
     assert last(page, ANSWER) == stopped
 
     # The next turn carries the others, the stopped one as far as it came.

@@ -72,9 +72,4 @@ def test_a_disconnect_frees_everything(server):
     stream = server.client().completions.create(model="m", prompt="Count: 1, 2,", max_tokens=3000, stream=True, extra_body={"ignore_eos": True})
     next(iter(stream))
     stream.close()
-    for _ in range(100):
-        if server.metric("vllm:num_requests_running") == 0:
-            return
-        import time
-        time.sleep(0.05)
-    raise AssertionError("the request still runs")
+    server.wait_idle()
