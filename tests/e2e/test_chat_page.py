@@ -50,7 +50,7 @@ def test_chat_page_of_the_real_server(start, page):
     first = last(page, ANSWER)
     assert "Paris" in first
     stats = page.js("document.getElementById('stats').textContent")
-    assert re.search(r"TTFT \d+ ms", stats) and re.search(r"[\d.]+ tokens/s", stats), stats
+    assert re.search(r"TTFT [\d.]+ m?s", stats) and re.search(r"[\d.]+ tokens/s", stats), stats
     said = server.request("POST", "/v1/chat/completions", {
         "model": "m", "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 40}, authorized)
     assert said[2]["choices"][0]["message"]["content"] == first
@@ -86,5 +86,6 @@ def test_chat_page_of_the_real_server(start, page):
     assert page.js("violations.join()") == ""
     assert not [e for e in page.events if e.get("method") == "Runtime.exceptionThrown"]
     server.stop()
-    ask(page, "Are you there?")
+    page.type("input", "Are you there?")
+    page.key("Enter")
     page.until(NOTICE + ".textContent.includes('cannot be reached')", "the words about a server that is gone")
