@@ -78,7 +78,8 @@ Status CudaDecoder::plan_attention(const Step& s) {
                                       .block_table = b.block_tables[g],
                                       .decode = b.decode,
                                       .host_query_start = b.host_query_start,
-                                      .host_seq_lens = b.host_seq_lens},
+                                      .host_seq_lens = b.host_seq_lens,
+                                      .sliding_window = shape_.kv_spec.groups[g].sliding_window},
                                      phase(b, g), s.stream));
   }
   return {};

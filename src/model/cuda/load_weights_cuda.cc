@@ -41,7 +41,7 @@ class CudaLoader {
     const size_t vector_bytes = align(vectors_.size() * sizeof(float)), total = vector_bytes + used_;
     ASSIGN_OR_RETURN(weights_.memory, DeviceBuffer::allocate(total, "the model"));
     device_vectors_ = weights_.memory.as<float>(), device_matrices_ = weights_.memory.data() + vector_bytes;
-    ASSIGN_OR_RETURN(upload_, make_upload());
+    ASSIGN_OR_RETURN(upload_, make_upload(total));
     ASSIGN_OR_RETURN(stream_, CudaStream::create());
     if (source_.dummy()) {
       ASSIGN_OR_RETURN(device_gated_, DeviceBuffer::allocate(gated_.size() * sizeof(int32_t), "loading weights"));
@@ -64,8 +64,8 @@ class CudaLoader {
   bool loading() const { return device_matrices_ != nullptr; }
   static size_t align(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-  Result<std::optional<WeightUpload>> make_upload() {
-    ASSIGN_OR_RETURN(WeightUpload upload, WeightUpload::create(pool_));
+  Result<std::optional<WeightUpload>> make_upload(size_t total_bytes) {
+    ASSIGN_OR_RETURN(WeightUpload upload, WeightUpload::create(pool_, total_bytes));
     return std::optional<WeightUpload>(std::move(upload));
   }
 
@@ -209,8 +209,8 @@ class CudaLoader {
 
   void log(size_t bytes, double seconds) const {
     for (DType type : converted_) {
-      LOG_INFO("{} weights are {} to {} on the GPU", info(type).name, is_quantized(type) ? "dequantized" : "converted",
-               info(dtype_).name);
+      LOG_INFO("{} weights are {} to {} as they are loaded", info(type).name,
+               is_quantized(type) ? "dequantized" : "converted", info(dtype_).name);
     }
     const double gib = static_cast<double>(bytes) / (1 << 30);
     LOG_INFO("Loading weights took {:.2f} seconds: {:.2f} GiB at {:.1f} GiB/s{}", seconds, gib, gib / seconds,

@@ -11,6 +11,7 @@
 
 namespace vllm::model {
 namespace {
+constexpr size_t kMinSlotBytes = size_t{1} << 20;
 constexpr size_t kTileBytes = size_t{256} << 10;  // what a thread fills at a time
 }  // namespace
 
@@ -36,8 +37,9 @@ void gather_rows(std::span<const SourceRow> rows, DType dtype, int64_t k, std::b
   }
 }
 
-Result<WeightUpload> WeightUpload::create(ThreadPool& pool) {
+Result<WeightUpload> WeightUpload::create(ThreadPool& pool, size_t total_bytes) {
   WeightUpload upload(pool);
+  upload.slot_bytes_ = std::clamp(total_bytes / kSlots, kMinSlotBytes, kMaxSlotBytes);
   ASSIGN_OR_RETURN(upload.stream_, CudaStream::create());
   upload.slots_.resize(kSlots);
   return upload;
@@ -48,7 +50,7 @@ Result<WeightUpload::Slot*> WeightUpload::next_slot() {
   if (slot.memory.size() > 0) {
     RETURN_IF_ERROR(slot.copied.synchronize());
   } else {
-    ASSIGN_OR_RETURN(slot.memory, PinnedBuffer::allocate(kSlotBytes, "loading weights"));
+    ASSIGN_OR_RETURN(slot.memory, PinnedBuffer::allocate(slot_bytes_, "loading weights"));
     ASSIGN_OR_RETURN(slot.copied, CudaEvent::create());
   }
   return &slot;
@@ -62,8 +64,8 @@ Status WeightUpload::send(Slot& slot, std::byte* device, size_t bytes) {
 
 Status WeightUpload::rows(std::byte* device, DType dtype, int64_t k, std::span<const SourceRow> rows) {
   const size_t out_bytes = row_bytes(dtype, k);
-  if (out_bytes == 0 || out_bytes > kSlotBytes) return invalid_argument("a weight has rows of {} bytes", out_bytes);
-  const size_t rows_per_slot = kSlotBytes / out_bytes, rows_per_tile = std::max<size_t>(1, kTileBytes / out_bytes);
+  if (out_bytes == 0 || out_bytes > slot_bytes_) return invalid_argument("a weight has rows of {} bytes", out_bytes);
+  const size_t rows_per_slot = slot_bytes_ / out_bytes, rows_per_tile = std::max<size_t>(1, kTileBytes / out_bytes);
   for (size_t begin = 0; begin < rows.size(); begin += rows_per_slot) {
     auto part = rows.subspan(begin, std::min(rows_per_slot, rows.size() - begin));
     ASSIGN_OR_RETURN(Slot * slot, next_slot());

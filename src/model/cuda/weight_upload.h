@@ -20,10 +20,11 @@ struct SourceRow {
 
 class WeightUpload {
  public:
-  static constexpr size_t kSlotBytes = size_t{32} << 20;
+  static constexpr size_t kMaxSlotBytes = size_t{32} << 20;  // large enough for the bus's full speed
   static constexpr int kSlots = 4;
 
-  static Result<WeightUpload> create(ThreadPool& pool);
+  /// For about `total_bytes` in all: small models get small slots, since pinning memory takes time.
+  static Result<WeightUpload> create(ThreadPool& pool, size_t total_bytes);
   /// Copy rows of k elements, converted to `dtype`, to [rows, k] at `device`. Sources may go once this returns.
   Status rows(std::byte* device, DType dtype, int64_t k, std::span<const SourceRow> rows);
   /// A few bytes that are as the device wants them, from pageable memory.
@@ -41,6 +42,7 @@ class WeightUpload {
   Status send(Slot& slot, std::byte* device, size_t bytes);
 
   ThreadPool* pool_;
+  size_t slot_bytes_ = kMaxSlotBytes;
   CudaStream stream_;
   std::vector<Slot> slots_;
   size_t next_ = 0;
