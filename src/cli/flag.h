@@ -1,6 +1,7 @@
 #pragma once
 // A command-line flag is one row of a table: name, type, default, help and what it sets.
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,11 +58,24 @@ struct FlagGroup {
   std::span<const Flag> flags;
 };
 
-/// Every flag of `vllm serve`, by group.
+/// The flags of one command. Groups and rows must outlive it (they are constants).
+class FlagTable {
+ public:
+  explicit FlagTable(std::vector<FlagGroup> groups);
+  std::span<const FlagGroup> groups() const { return groups_; }
+  /// By exact name ("max-model-len"), or nullptr.
+  const Flag* find(std::string_view name) const;
+  const Flag* find_short(std::string_view short_name) const;
+
+ private:
+  std::vector<FlagGroup> groups_;
+  std::map<std::string_view, const Flag*> by_name_, by_short_name_;
+};
+
+/// Every flag of `vllm serve`.
+const FlagTable& serve_flags();
+/// The same by group.
 std::span<const FlagGroup> serve_flag_groups();
-/// By exact name ("max-model-len"), or nullptr.
-const Flag* find_flag(std::string_view name);
-const Flag* find_short_flag(std::string_view short_name);
 
 /// Read values as the flag's type. kInvalidArgument names the flag, the value and what is expected.
 Result<FlagValue> parse_value(const Flag& flag, const std::vector<std::string>& values);

@@ -1,4 +1,4 @@
-#include <map>
+#include <utility>
 #include <vector>
 
 #include "cli/flag_groups.h"
@@ -13,16 +13,6 @@ std::vector<FlagGroup> join_groups() {
   return groups;
 }
 
-std::map<std::string_view, const Flag*> index_flags(std::string_view Flag::* key) {
-  std::map<std::string_view, const Flag*> index;
-  for (const FlagGroup& group : serve_flag_groups()) {
-    for (const Flag& flag : group.flags) {
-      if (!(flag.*key).empty()) index.emplace(flag.*key, &flag);
-    }
-  }
-  return index;
-}
-
 const Flag* look_up(const std::map<std::string_view, const Flag*>& index, std::string_view name) {
   auto it = index.find(name);
   return it == index.end() ? nullptr : it->second;
@@ -30,19 +20,23 @@ const Flag* look_up(const std::map<std::string_view, const Flag*>& index, std::s
 
 }  // namespace
 
-std::span<const FlagGroup> serve_flag_groups() {
-  static const std::vector<FlagGroup> groups = join_groups();
-  return groups;
+FlagTable::FlagTable(std::vector<FlagGroup> groups) : groups_(std::move(groups)) {
+  for (const FlagGroup& group : groups_) {
+    for (const Flag& flag : group.flags) {
+      by_name_.emplace(flag.name, &flag);
+      if (!flag.short_name.empty()) by_short_name_.emplace(flag.short_name, &flag);
+    }
+  }
 }
 
-const Flag* find_flag(std::string_view name) {
-  static const auto index = index_flags(&Flag::name);
-  return look_up(index, name);
+const Flag* FlagTable::find(std::string_view name) const { return look_up(by_name_, name); }
+const Flag* FlagTable::find_short(std::string_view short_name) const { return look_up(by_short_name_, short_name); }
+
+const FlagTable& serve_flags() {
+  static const FlagTable table(join_groups());
+  return table;
 }
 
-const Flag* find_short_flag(std::string_view short_name) {
-  static const auto index = index_flags(&Flag::short_name);
-  return look_up(index, short_name);
-}
+std::span<const FlagGroup> serve_flag_groups() { return serve_flags().groups(); }
 
 }  // namespace vllm::cli

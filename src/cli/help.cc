@@ -79,11 +79,28 @@ std::string flag_name(std::string_view topic) {
   return name;
 }
 
+const HelpPage& serve_page() {
+  static constexpr std::string_view kMostUsed[] = {"host",   "port",          "api-key",      "served-model-name",
+                                                   "dtype",  "max-model-len", "max-num-seqs", "chat-template",
+                                                   "device", "config"};
+  static const HelpPage page{
+      .flags = serve_flags(),
+      .usage = "vllm serve [MODEL] [FLAGS]",
+      .about =
+          "Serve MODEL (a hub id such as Qwen/Qwen3-0.6B, a folder, or a .gguf file) over an OpenAI-compatible HTTP "
+          "API.",
+      .most_used = kMostUsed,
+      .notes =
+          "Environment: HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, VLLM_API_KEY, VLLM_CPU_KVCACHE_SPACE "
+          "(GiB), VLLM_LOGGING_LEVEL, TZ"};
+  return page;
+}
+
 }  // namespace
 
-bool is_help_topic(std::string_view topic) {
-  auto groups = serve_flag_groups();
-  return topic.empty() || topic == "short" || topic == "all" || find_flag(flag_name(topic)) ||
+bool has_help_topic(const HelpPage& page, std::string_view topic) {
+  auto groups = page.flags.groups();
+  return topic.empty() || topic == "short" || topic == "all" || page.flags.find(flag_name(topic)) ||
          std::any_of(groups.begin(), groups.end(),
                      [&](const FlagGroup& group) { return same_word(group.title, topic); });
 }
@@ -91,47 +108,44 @@ bool is_help_topic(std::string_view topic) {
 std::string program_help() {
   return "usage: vllm COMMAND [ARGUMENTS]\n\n"
          "  serve [MODEL] [FLAGS]   serve a model over an OpenAI-compatible HTTP API\n"
+         "  bench serve [FLAGS]     load a running server and report throughput and latencies\n"
+         "  bench latency | throughput | startup [FLAGS]\n"
+         "                          measure the engine in this process, or the start of a server\n"
          "  --version               print the version\n\n"
-         "Try `vllm serve --help`.\n";
+         "Try `vllm serve --help` or `vllm bench serve --help`.\n";
 }
 
-std::string serve_help(std::string_view topic) {
-  std::string out =
-      "usage: vllm serve [MODEL] [FLAGS]\n\n"
-      "Serve MODEL (a hub id such as Qwen/Qwen3-0.6B, a folder, or a .gguf file) over an OpenAI-compatible HTTP API.\n";
+std::string help_text(const HelpPage& page, std::string_view topic) {
+  std::string out = "usage: " + std::string(page.usage) + "\n\n" + wrap(page.about, 0) + "\n";
   if (topic == "short" || topic.empty()) {
     out += "\nFlags that are used most:\n";
-    for (std::string_view name : {"host", "port", "api-key", "served-model-name", "dtype", "max-model-len",
-                                  "max-num-seqs", "chat-template", "device", "config"}) {
-      out += row(*find_flag(name));
-    }
-    out += "\n" +
-           wrap(
-               "Environment: HF_TOKEN, HF_HOME, HF_ENDPOINT, HF_HUB_OFFLINE, VLLM_API_KEY, VLLM_CPU_KVCACHE_SPACE "
-               "(GiB), VLLM_LOGGING_LEVEL, TZ",
-               0) +
-           "\n\n";
+    for (std::string_view name : page.most_used) out += row(*page.flags.find(name));
+    if (!page.notes.empty()) out += "\n" + wrap(page.notes, 0) + "\n";
+    out += "\n";
     std::string titles;
-    for (const FlagGroup& group : serve_flag_groups()) {
+    for (const FlagGroup& group : page.flags.groups()) {
       if (titles.find(group.title) == std::string::npos)
         titles += (titles.empty() ? "" : ", ") + std::string(group.title);
     }
     return out + wrap("More: --help=all, --help=GROUP, --help=FLAG. Groups: " + titles, 0) + "\n";
   }
   if (topic == "all") {
-    for (const FlagGroup& group : serve_flag_groups()) out += group_text(group);
+    for (const FlagGroup& group : page.flags.groups()) out += group_text(group);
     return out;
   }
   std::string groups;
-  for (const FlagGroup& group : serve_flag_groups()) {
+  for (const FlagGroup& group : page.flags.groups()) {
     if (same_word(group.title, topic)) groups += group_text(group);
   }
   if (!groups.empty()) return out + groups;
   std::string name = flag_name(topic);
-  if (const Flag* flag = find_flag(name)) return out + "\n" + row(*flag);
+  if (const Flag* flag = page.flags.find(name)) return out + "\n" + row(*flag);
   out += "\nNo group or flag is named '" + std::string(topic) + "'.";
-  for (const std::string& near : nearest_flags(name)) out += " --" + near + "?";
+  for (const std::string& near : nearest_flags(name, page.flags)) out += " --" + near + "?";
   return out + "\n";
 }
+
+bool is_help_topic(std::string_view topic) { return has_help_topic(serve_page(), topic); }
+std::string serve_help(std::string_view topic) { return help_text(serve_page(), topic); }
 
 }  // namespace vllm::cli

@@ -27,11 +27,11 @@ std::string with_dashes(std::string_view name) {
   return out;
 }
 
-std::optional<Match> match_exact(std::string_view name) {
-  if (const Flag* flag = find_flag(name)) return Match{flag, false};
+std::optional<Match> match_exact(const FlagTable& table, std::string_view name) {
+  if (const Flag* flag = table.find(name)) return Match{flag, false};
   auto inverse = [&](std::string_view prefix, std::string_view replacement) -> std::optional<Match> {
     if (name.rfind(prefix, 0) != 0) return std::nullopt;
-    const Flag* flag = find_flag(std::string(replacement) + std::string(name.substr(prefix.size())));
+    const Flag* flag = table.find(std::string(replacement) + std::string(name.substr(prefix.size())));
     return flag && flag->type == FlagType::kBool ? std::optional(Match{flag, true}) : std::nullopt;
   };
   for (auto [prefix, replacement] : {std::pair{"no-", ""}, {"enable-", "disable-"}, {"disable-", "enable-"}}) {
@@ -41,11 +41,11 @@ std::optional<Match> match_exact(std::string_view name) {
 }
 
 // argparse's abbreviations: a prefix that only one flag (or inverse) has.
-Result<std::optional<Match>> match_prefix(std::string_view name) {
+Result<std::optional<Match>> match_prefix(const FlagTable& table, std::string_view name) {
   std::vector<Match> found;
   std::string_view inverse = name.starts_with("no-") ? name.substr(3) : std::string_view();
   bool any_inverse = std::string_view("no-").starts_with(name);
-  for (const FlagGroup& group : serve_flag_groups()) {
+  for (const FlagGroup& group : table.groups()) {
     for (const Flag& flag : group.flags) {
       if (flag.name.starts_with(name)) found.push_back({&flag, false});
       bool inverts = any_inverse || (!inverse.empty() && flag.name.starts_with(inverse));
@@ -92,12 +92,13 @@ class EditDistance {
   std::array<uint64_t, 256> positions_{};  // bit i: the word's byte i is this one
 };
 
-Result<Match> match_long(std::string_view name) {
-  if (auto match = match_exact(name)) return *match;
-  ASSIGN_OR_RETURN(std::optional<Match> match, match_prefix(name));
+Result<Match> match_long(const FlagTable& table, std::string_view name) {
+  if (auto match = match_exact(table, name)) return *match;
+  ASSIGN_OR_RETURN(std::optional<Match> match, match_prefix(table, name));
   if (match) return *match;
   std::string hint;
-  for (const std::string& near : nearest_flags(name)) hint += (hint.empty() ? "; did you mean --" : " or --") + near;
+  for (const std::string& near : nearest_flags(name, table))
+    hint += (hint.empty() ? "; did you mean --" : " or --") + near;
   return invalid_argument("unrecognized argument --{}{}; --help=all lists every flag", name,
                           hint.empty() ? "" : hint + "?");
 }
@@ -107,10 +108,10 @@ struct ShortMatch {
   const Flag* flag;
   std::string_view rest;
 };
-std::optional<ShortMatch> match_short(std::string_view arg) {
+std::optional<ShortMatch> match_short(const FlagTable& table, std::string_view arg) {
   std::string_view body = arg.substr(1);
   for (size_t length = body.size(); length > 0; --length) {
-    const Flag* flag = find_short_flag(body.substr(0, length));
+    const Flag* flag = table.find_short(body.substr(0, length));
     if (!flag) continue;
     std::string_view rest = body.substr(length);
     if (rest.empty() || rest[0] == '=' || rest[0] == '.' || std::isdigit(static_cast<unsigned char>(rest[0])))
@@ -138,7 +139,7 @@ void set_dotted(json::object& object, std::string_view path, const json::value& 
 
 class Parser {
  public:
-  explicit Parser(std::vector<std::string> args) : args_(std::move(args)) {
+  Parser(std::vector<std::string> args, const FlagTable& table) : table_(table), args_(std::move(args)) {
     // "x \\\n  --port" folded by YAML reaches us as " --port".
     for (std::string& arg : args_) {
       size_t start = arg.find_first_not_of(" \t\r\n");
@@ -192,10 +193,10 @@ class Parser {
     }
     size_t dot = name.find('.');
     if (dot != std::string_view::npos) {
-      ASSIGN_OR_RETURN(Match match, match_long(with_dashes(name.substr(0, dot))));
+      ASSIGN_OR_RETURN(Match match, match_long(table_, with_dashes(name.substr(0, dot))));
       return take_dotted(*match.flag, name.substr(dot + 1), value);
     }
-    ASSIGN_OR_RETURN(Match match, match_long(with_dashes(name)));
+    ASSIGN_OR_RETURN(Match match, match_long(table_, with_dashes(name)));
     return take_values(match, value);
   }
 
@@ -204,7 +205,7 @@ class Parser {
       out_.help_topic = "short";
       return {};
     }
-    auto match = match_short(arg);
+    auto match = match_short(table_, arg);
     if (!match) return invalid_argument("unrecognized argument {}; --help=all lists every flag", arg);
     if (!match->rest.empty() && match->rest[0] == '.') {
       size_t equals = match->rest.find('=');
@@ -261,6 +262,7 @@ class Parser {
     return {};
   }
 
+  const FlagTable& table_;
   std::vector<std::string> args_;
   size_t next_ = 0;
   ParsedArgs out_;
@@ -269,12 +271,12 @@ class Parser {
 
 }  // namespace
 
-std::vector<std::string> nearest_flags(std::string_view name) {
+std::vector<std::string> nearest_flags(std::string_view name, const FlagTable& table) {
   name = name.substr(0, 64);
   const size_t limit = 2 + name.size() / 4;
   const EditDistance from_name(name);
   std::vector<std::pair<size_t, std::string_view>> scored;
-  for (const FlagGroup& group : serve_flag_groups()) {
+  for (const FlagGroup& group : table.groups()) {
     for (const Flag& flag : group.flags) {
       size_t distance = from_name.to(flag.name);
       if (distance <= limit) scored.emplace_back(distance, flag.name);
@@ -286,6 +288,8 @@ std::vector<std::string> nearest_flags(std::string_view name) {
   return out;
 }
 
-Result<ParsedArgs> parse_args(const std::vector<std::string>& args) { return Parser(args).parse(); }
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args, const FlagTable& table) {
+  return Parser(args, table).parse();
+}
 
 }  // namespace vllm::cli

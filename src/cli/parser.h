@@ -25,9 +25,9 @@ struct ParsedArgs {
 };
 
 /// kInvalidArgument for an unknown flag (with the nearest names), an ambiguous prefix or a missing value.
-Result<ParsedArgs> parse_args(const std::vector<std::string>& args);
+Result<ParsedArgs> parse_args(const std::vector<std::string>& args, const FlagTable& table = serve_flags());
 
 /// "--max-modle-len" to the few known names nearest to it, best first.
-std::vector<std::string> nearest_flags(std::string_view name);
+std::vector<std::string> nearest_flags(std::string_view name, const FlagTable& table = serve_flags());
 
 }  // namespace vllm::cli

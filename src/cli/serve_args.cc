@@ -54,13 +54,15 @@ Status apply_known(const Assignment& assignment, std::string_view source, std::v
   return e;
 }
 
-Status apply(const ParsedArgs& parsed, const std::string& source, ServeCommandLine& out) {
+Status apply(const ParsedArgs& parsed, const std::string& source, CommandLine& out) {
   std::optional<int64_t> weaker_num_seqs = std::exchange(out.args.max_num_seqs, std::nullopt);
   for (const Assignment& assignment : parsed.assignments) {
     const Flag& flag = *assignment.flag;
     ASSIGN_OR_RETURN(FlagValue value, parse_value(flag, assignment.values).with_context("{}", source));
     if (flag.effect == Effect::kBuilt) {
-      RETURN_IF_ERROR(flag.set(out.args, value).with_context("{}", source));
+      Status done = flag.set(out.args, value);
+      if (!done && done.error().param.empty()) done = std::move(done).with_context("argument --{}", flag.name);
+      RETURN_IF_ERROR(std::move(done).with_context("{}", source));
       out.args.settings[std::string(flag.name)] = {source, shown_value(assignment)};
     } else {
       RETURN_IF_ERROR(apply_known(assignment, source, out.warnings));
@@ -70,9 +72,9 @@ Status apply(const ParsedArgs& parsed, const std::string& source, ServeCommandLi
   return join_batch_size(out.args, weaker_num_seqs).with_context("{}", source);
 }
 
-Status apply_file(const std::string& path, ServeCommandLine& out) {
+Status apply_file(const std::string& path, CommandLine& out) {
   ASSIGN_OR_RETURN(std::vector<std::string> args, read_config_file(path));
-  ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(args).with_context("{}", path));
+  ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(args, out.flags).with_context("{}", path));
   for (const Assignment& a : parsed.assignments) {
     if (a.flag->name == "config")
       return invalid_argument("{}: a configuration file cannot name another one with `config:`", path);
@@ -80,7 +82,7 @@ Status apply_file(const std::string& path, ServeCommandLine& out) {
   return apply(parsed, path, out);
 }
 
-void apply_environment(ServeCommandLine& out) {
+void apply_environment(CommandLine& out) {
   if (auto key = env("VLLM_API_KEY")) {
     out.args.api_keys = {*key};
     out.args.settings["api-key"] = {"environment (VLLM_API_KEY)", "***"};
@@ -97,7 +99,7 @@ void apply_environment(ServeCommandLine& out) {
   }
 }
 
-Status take_positionals(ParsedArgs parsed, ServeCommandLine& out) {
+Status take_positionals(ParsedArgs parsed, CommandLine& out) {
   bool named = parsed.positionals.size() > 1 || out.args.settings.count("model");
   if (named && std::erase(parsed.positionals, ""))
     out.warnings.push_back("an empty argument is ignored (a variable that is not set?)");
@@ -120,7 +122,7 @@ Status take_positionals(ParsedArgs parsed, ServeCommandLine& out) {
 }
 
 // What no single flag can see.
-Status check(ServeCommandLine& out) {
+Status check(CommandLine& out) {
   ServeArgs& args = out.args;
   bool keyless =
       std::all_of(args.api_keys.begin(), args.api_keys.end(), [](const std::string& key) { return key.empty(); });
@@ -145,15 +147,14 @@ Status check(ServeCommandLine& out) {
 
 }  // namespace
 
-Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv,
-                                                 const std::string& system_config) {
-  ServeCommandLine out;
-  ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(argv));
+Status read_command_line(CommandLine& out, const std::vector<std::string>& argv, const std::string& system_config) {
+  ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(argv, out.flags));
   out.help_topic = parsed.help_topic;
-  if (!out.help_topic.empty()) return out;
+  if (!out.help_topic.empty()) return {};
 
   std::error_code ignored;
-  if (std::filesystem::exists(system_config, ignored)) RETURN_IF_ERROR(apply_file(system_config, out));
+  if (!system_config.empty() && std::filesystem::exists(system_config, ignored))
+    RETURN_IF_ERROR(apply_file(system_config, out));
   apply_environment(out);
   std::string config;
   for (const Assignment& a : parsed.assignments) {
@@ -162,7 +163,16 @@ Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>&
   if (!config.empty()) RETURN_IF_ERROR(apply_file(config, out).with_context("--config"));
   RETURN_IF_ERROR(apply(parsed, kCommandLine, out));
   RETURN_IF_ERROR(take_positionals(parsed, out));
-  RETURN_IF_ERROR(check(out));
+  return check(out);
+}
+
+Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>& argv,
+                                                 const std::string& system_config) {
+  ServeCommandLine out;
+  CommandLine line{serve_flags(), out.args, {}, {}};
+  RETURN_IF_ERROR(read_command_line(line, argv, system_config));
+  out.help_topic = std::move(line.help_topic);
+  out.warnings = std::move(line.warnings);
   return out;
 }
 

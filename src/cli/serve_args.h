@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "cli/flag.h"
 
 namespace vllm::cli {
 
@@ -67,7 +68,17 @@ struct ServeArgs {
   std::map<std::string, Setting, std::less<>> settings;  // by flag name; flags that nobody set are absent
 };
 
-/// Join all sources and check what no single flag can see. Warnings come back for the log.
+/// A command whose flags fill `args`, or a struct derived from it that the rows of `flags` know. Join command line,
+/// --config, environment and `system_config` (may be empty: none) and check what no single flag can see.
+struct CommandLine {
+  const FlagTable& flags;
+  ServeArgs& args;
+  std::string help_topic;
+  std::vector<std::string> warnings;  // for the log
+};
+Status read_command_line(CommandLine& line, const std::vector<std::string>& argv, const std::string& system_config);
+
+/// The same for `vllm serve`.
 struct ServeCommandLine {
   ServeArgs args;
   std::string help_topic;

@@ -144,7 +144,7 @@ serve::ServiceConfig service_config(const ServeArgs& args, const model::ModelCon
 }  // namespace
 
 Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase,
-                                 const std::atomic<bool>& cancelled) {
+                                 const std::atomic<bool>& cancelled, engine::OutputSink sink) {
   PhaseTimer timer;
   GpuQuestion gpu(args);
   if (!engine::built_with_cuda()) RETURN_IF_ERROR(gpu.answer());  // nothing to wait for: stop before a download
@@ -198,9 +198,13 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
                        {"cache_dtype", "auto"}}});
   running.service = std::make_unique<serve::Service>(std::move(config_of_service), text.tokenizer, text.chat_template,
                                                      running.metrics);
-  running.engine = engine::make_engine(engine_config, parts.sliding_windows, std::move(parts.executor),
-                                       running.service->output_sink());
+  if (!sink) sink = running.service->output_sink();
+  running.engine =
+      engine::make_engine(engine_config, parts.sliding_windows, std::move(parts.executor), std::move(sink));
   running.service->set_engine(running.engine.get());
+  running.tokenizer = text.tokenizer;
+  running.max_model_len = engine_config.max_model_len;
+  running.vocab_size = config.vocab_size;
   LOG_INFO("KV cache: {} blocks of {} tokens ({:.2f} GiB), context {} tokens, up to {} sequences; {}",
            engine_config.num_blocks - 1, engine_config.block_size,
            static_cast<double>(engine_config.num_blocks * parts.bytes_per_block) / (1 << 30),

@@ -19,11 +19,14 @@ struct RunningModel {
   std::shared_ptr<serve::Metrics> metrics;
   std::unique_ptr<serve::Service> service;
   std::unique_ptr<engine::Engine> engine;
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  int64_t max_model_len = 0, vocab_size = 0;
 };
 
 /// Find, load and start the model. `phase` hears "downloading 43%", "loading weights 10%"; `cancelled` ends a download.
 /// Errors start with the words that people search logs for ("Model download failed", "Out of memory").
+/// `sink`: who hears of tokens instead of the service (the benchmarks in this process, which submit by themselves).
 Result<RunningModel> start_model(const ServeArgs& args, const std::function<void(std::string)>& phase,
-                                 const std::atomic<bool>& cancelled);
+                                 const std::atomic<bool>& cancelled, engine::OutputSink sink = {});
 
 }  // namespace vllm::cli

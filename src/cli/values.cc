@@ -94,6 +94,7 @@ Result<FlagValue> parse_value(const Flag& flag, const std::vector<std::string>& 
       break;
     }
     case FlagType::kFloat: {
+      if (is_choice(flag.choices, text)) break;
       auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), out.number);
       if (text.empty() || ec != std::errc() || end != text.data() + text.size() || !std::isfinite(out.number)) {
         return expected(flag, text, "a number");
