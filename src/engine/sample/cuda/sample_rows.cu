@@ -1,0 +1,167 @@
+// One token per row: a cluster of blocks reads the row once into shared memory and does there everything that
+// sampling_state.cc and sample_token.cc do on the host, with the same roundings.
+#include "engine/sample/cuda/row_edits.cuh"
+#include "engine/sample/cuda/row_filter.cuh"
+#include "engine/sample/cuda/row_logprobs.cuh"
+#include "engine/sample/philox.h"
+
+namespace vllm::engine {
+namespace {
+
+// Ids per block; a multiple of 4, so that a block of random words has one owner.
+__host__ __device__ constexpr int part_size(int vocab) { return (vocab + 4 * kRowBlocks - 1) / (4 * kRowBlocks) * 4; }
+constexpr size_t kSharedBytes = (sizeof(RowShared) + 15) / 16 * 16;
+constexpr size_t smem_bytes(int vocab) {
+  auto size = static_cast<size_t>(part_size(vocab));
+  return kSharedBytes + size * sizeof(float) + (size + 31) / 32 * sizeof(uint32_t);
+}
+static_assert(smem_bytes(kMaxVocab) <= 227 * 1024);
+
+__device__ void load_part(const RowPart& part) {
+  if (reinterpret_cast<uintptr_t>(part.raw) % 16 == 0) {
+    const int vectors = part.size / 4;
+#pragma unroll 4
+    for (int i = threadIdx.x; i < vectors; i += kThreads) {
+      reinterpret_cast<float4*>(part.x)[i] = reinterpret_cast<const float4*>(part.raw)[i];
+    }
+    for (int i = vectors * 4 + static_cast<int>(threadIdx.x); i < part.size; i += kThreads) part.x[i] = part.raw[i];
+  } else {
+#pragma unroll 4
+    for (int i = threadIdx.x; i < part.size; i += kThreads) part.x[i] = part.raw[i];
+  }
+  int padded = (part.size + 3) / 4 * 4;
+  if (int i = part.size + static_cast<int>(threadIdx.x); i < padded) part.x[i] = minus_infinity();
+  __syncthreads();
+}
+
+// The best of the cluster; `mine` is this thread's, `slot` a member of shared that nothing else uses.
+__device__ Best cluster_best(const RowPart& part, Best mine, Best& slot) {
+  mine = block_reduce(mine, part.shared.warp_best, better);
+  if (threadIdx.x == 0) slot = mine;
+  part.cluster_sync();
+  Best best = part.of_block(slot, 0);
+  for (int r = 1; r < kRowBlocks; ++r) best = better(best, part.of_block(slot, r));
+  return best;
+}
+
+// The argmax of the row as it is now; token 0 if nothing is above minus infinity.
+__device__ Best find_argmax(const RowPart& part) {
+  Best best = no_best();
+  for (int i = threadIdx.x; i < part.size; i += kThreads) {
+    if (part.x[i] > best.value) best = {part.x[i], part.begin + i};
+  }
+  best = cluster_best(part, best, part.shared.argmax);
+  return best.value > minus_infinity() ? best : Best{minus_infinity(), 0};
+}
+
+// A Gumbel variate, in float: at most kGumbelSlack away from gumbel(word). E = -log(1 - v), v uniform in (0, 1), is
+// right to a few 2^-22 of itself (log1pf where v is small, else __logf of at most 1/2), and so is its logarithm.
+constexpr float kGumbelSlack = 1e-3f;
+__device__ __forceinline__ float rough_gumbel(uint32_t word) {
+  float e = word < 0x80000000u ? -log1pf(-(static_cast<float>(word) + 0.5f) * 0x1p-32f)
+                               : -__logf((static_cast<float>(~word) + 0.5f) * 0x1p-32f);
+  return -__logf(e);
+}
+
+// Gumbel-max over what is left. `greedy` is always left, so its score is where everybody starts from.
+__device__ int32_t draw(const RowPart& part, const Scaled& row, Best greedy, int64_t position) {
+  auto words_of = [&](int32_t id) {
+    return random_words(part.params.seed, position, static_cast<uint32_t>(id / 4), RandomStream::kSample);
+  };
+  // Roundings are monotone: a sum that falls short with a larger variate falls short.
+  Best best{__fadd_rn(row.largest, gumbel(words_of(greedy.id)[static_cast<size_t>(greedy.id % 4)])), greedy.id};
+  for (int g = threadIdx.x; 4 * g < part.size; g += kThreads) {
+    const float4 logits = reinterpret_cast<const float4*>(part.x)[g];
+    const float scaled[4] = {row.at(logits.x), row.at(logits.y), row.at(logits.z), row.at(logits.w)};
+    bool hopeful[4];
+    for (int j = 0; j < 4; ++j) {
+      hopeful[j] = row.candidate(scaled[j]) && __fadd_rn(scaled[j], kMaxGumbel) >= best.value;
+    }
+    if (!(hopeful[0] || hopeful[1] || hopeful[2] || hopeful[3])) continue;
+    const int32_t first = part.begin + 4 * g;
+    const std::array<uint32_t, 4> words = words_of(first);
+    for (int j = 0; j < 4; ++j) {
+      if (!hopeful[j] || __fadd_rn(scaled[j], rough_gumbel(words[j]) + kGumbelSlack) < best.value) continue;
+      uint32_t key = falling_key(scaled[j]);
+      if (key > row.last_key || (key == row.last_key && first + j > row.last_id)) continue;
+      best = better(best, {__fadd_rn(scaled[j], gumbel(words[j])), first + j});
+    }
+  }
+  return cluster_best(part, best, part.shared.winner).id;
+}
+
+__device__ int32_t choose_token(const RowPart& part) {
+  const SlotParams& p = part.params;
+  const Best greedy = find_argmax(part);
+  if (p.inverse_temperature == 0 || isinf(greedy.value)) return greedy.id;
+  Scaled row{.inverse = p.inverse_temperature};
+  row.largest = row.at(greedy.value);
+  row.lowest = isinf(p.log_min_p) ? minus_infinity() : __fadd_rn(row.largest, p.log_min_p);
+  if (row.largest == minus_infinity()) return greedy.id;
+  if (!isinf(row.largest)) {  // where the temperature made it infinite, the first that is wins whatever else stays
+    int turn = 0;
+    if (p.top_k > 0) cut_row<false>(part, row, turn);
+    if (p.top_p < 1) cut_row<true>(part, row, turn);
+  }
+  return draw(part, row, greedy, static_cast<int64_t>(part.num_tokens) - part.num_prompt);
+}
+
+__global__ void __cluster_dims__(kRowBlocks, 1, 1) __launch_bounds__(kThreads, 2)
+    sample_rows(const __grid_constant__ SampleArgs args) {
+  extern __shared__ __align__(16) unsigned char smem[];
+  pdl_launch();
+  pdl_wait();
+  const int row = static_cast<int>(blockIdx.y), rank = static_cast<int>(blockIdx.x);
+  const int32_t slot = args.slots[row];
+  SampledRow& out = args.out[row];
+  if (slot < 0 || slot >= args.num_slots) {
+    if (rank == 0 && threadIdx.x == 0) out = {};
+    return;
+  }
+  const int size = part_size(args.vocab), begin = rank * size;
+  float* x = reinterpret_cast<float*>(smem + kSharedBytes);
+  const RowPart part{.args = args,
+                     .params = args.params[slot],
+                     .shared = *reinterpret_cast<RowShared*>(smem),
+                     .x = x,
+                     .bits = reinterpret_cast<uint32_t*>(x + size),
+                     .raw = args.logits + row * args.stride + begin,
+                     .slot = slot,
+                     .row = row,
+                     .begin = begin,
+                     .size = max(0, min(size, args.vocab - begin)),
+                     .num_tokens = args.history.num_tokens[slot],
+                     .num_prompt = args.history.num_prompt[slot]};
+  load_part(part);
+  const bool logprobs = part.params.num_logprobs >= 0;
+  if (logprobs) read_raw(part);
+  __syncthreads();
+  edit_row(part, args.mask_rows ? args.mask_rows[row] : -1);
+  const int32_t token = choose_token(part);  // at least one barrier of the cluster: all have read the history
+  if (rank == 0 && threadIdx.x == 0) {
+    out = {.token = token};
+    if (part.num_tokens < args.history.stride) {
+      args.history.tokens[slot * args.history.stride + part.num_tokens] = token;
+      args.history.num_tokens[slot] = part.num_tokens + 1;
+    }
+    args.num_counted[slot] = part.num_tokens;
+  }
+  if (logprobs) write_logprobs(part, token, out);
+  part.cluster_sync();  // nobody leaves while its shared memory may be read
+}
+
+}  // namespace
+
+Status init_sample_kernels(int vocab_size) {
+  if (vocab_size > kMaxVocab) return {};
+  return allow_smem(sample_rows, smem_bytes(vocab_size));
+}
+
+Status launch_sample(const SampleArgs& args, int num_rows, StreamRef stream) {
+  LaunchShape shape{.grid = dim3(kRowBlocks, static_cast<unsigned>(num_rows)),
+                    .block = dim3(kThreads),
+                    .smem_bytes = smem_bytes(args.vocab)};
+  return launch(sample_rows, shape, stream, args);
+}
+
+}  // namespace vllm::engine
