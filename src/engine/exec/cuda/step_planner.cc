@@ -20,6 +20,7 @@ Status StepPlanner::plan(const StepInput& input, StepPlan& plan) {
   for (SlotId slot : input.ended) {
     if (!is_active(slot)) return invalid_argument("step {}: slot {} ended but is not in use", input.step, slot);
     slots_[static_cast<size_t>(slot)] = Slot{};
+    options_.on_end(slot);
   }
   for (const SlotStart& s : input.starts) RETURN_IF_ERROR(start(s, plan).with_context("step {}", input.step));
   for (const BlockDelta& d : input.block_deltas) RETURN_IF_ERROR(extend(d, plan).with_context("step {}", input.step));
@@ -44,12 +45,13 @@ Status StepPlanner::start(const SlotStart& start, StepPlan& plan) {
     if (token < 0 || token >= options_.vocab_size)
       return invalid_argument("slot {}: token id {} is out of vocabulary", start.slot, token);
   }
+  ASSIGN_OR_RETURN(SamplingPlace place, options_.on_start(start));
   slot = {.active = true,
           .num_tokens = count,
           .num_prompt = start.num_prompt_tokens,
           .num_computed = start.num_computed_tokens,
           .num_blocks = std::vector<int64_t>(static_cast<size_t>(options_.num_groups)),
-          .place = options_.place(start.sampling),
+          .place = place,
           .logprobs = start.sampling.logprobs.has_value()};
   add_run(plan, layout_.token(start.slot, 0), start.token_ids);
   const int32_t counts[] = {static_cast<int32_t>(slot.num_tokens), static_cast<int32_t>(slot.num_computed),
@@ -135,7 +137,7 @@ void StepPlanner::finish_work(StepPlan& plan) {
     std::swap(work_, last_work_);
   }
   plan.shape.num_seqs = header.num_seqs;
-  plan.shape.num_logits = std::max(plan.num_logits, 1);  // one row of padding rather than none
+  plan.shape.num_logits = plan.num_logits;
   if (!plan.decode) return;
   const int padded = padded_batch(header.num_seqs);
   plan.shape = {.num_seqs = padded, .num_tokens = padded, .num_logits = padded};

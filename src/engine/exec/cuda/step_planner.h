@@ -25,7 +25,9 @@ struct PlannerOptions {
   EngineConfig engine;  // num_blocks is not read: set_num_blocks
   int num_groups = 1;
   int vocab_size = 0;
-  std::function<SamplingPlace(const SamplingParams&)> place;
+  // Called in order while a step is planned: a sequence enters a slot, and leaves it.
+  std::function<Result<SamplingPlace>(const SlotStart&)> on_start;
+  std::function<void(SlotId)> on_end;
 };
 
 /// A row of StepInput::work, and where its results are.

@@ -80,7 +80,8 @@ class HostDevice {
         planner_({.engine = config,
                   .num_groups = 2,
                   .vocab_size = kVocab,
-                  .place = [](const auto&) { return SamplingPlace{}; }},
+                  .on_start = [](const SlotStart&) -> Result<SamplingPlace> { return SamplingPlace{}; },
+                  .on_end = [](SlotId) {}},
                  layout_),
         words_(static_cast<size_t>(layout_.total), -7) {
     planner_.set_num_blocks(kBlocks);
