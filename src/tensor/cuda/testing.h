@@ -25,12 +25,14 @@ class DeviceArray {
  public:
   explicit DeviceArray(const std::vector<T>& host) : DeviceArray(host.size()) {
     cudaMemcpy(buffer_.data(), host.data(), bytes(), cudaMemcpyHostToDevice);
+    cudaDeviceSynchronize();  // our streams do not wait for the default one
   }
   /// Poisoned: every byte is 0xff (NaN for floats).
   explicit DeviceArray(size_t count) : count_(count) {
     buffer_ = DeviceBuffer::allocate(bytes() + kGuard, "a test array").value();
     cudaMemset(buffer_.data(), 0xff, bytes());
     cudaMemset(buffer_.data() + bytes(), 0x5a, kGuard);
+    cudaDeviceSynchronize();
   }
   T* data() const { return buffer_.as<T>(); }
   size_t size() const { return count_; }

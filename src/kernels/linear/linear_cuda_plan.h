@@ -1,0 +1,60 @@
+#pragma once
+// Which kernel does a linear on the GPU, and how it is cut: pure functions of the shape and the device.
+#include <cstdint>
+
+#include "kernels/linear/linear_cuda.h"
+
+namespace vllm {
+
+/// What of a call decides the choice. Comparable, so that a table can be keyed by it.
+struct LinearDesc {
+  DType dtype = DType::kBFloat16;
+  int num_tokens = 0, n = 0, k = 0;
+  bool norm = false;        // a fused front was asked for
+  bool aligned_x = true;    // rows of x begin at multiples of 16 bytes
+  bool aligned_out = true;  // and those of what the GEMM writes
+  bool operator==(const LinearDesc&) const = default;
+};
+struct LinearDevice {
+  int sm_count = 132;
+  int shared_bytes = 232448;  // that a block may use
+  bool cublaslt = true;       // the library was found
+};
+
+enum class LinearKind {
+  kSimt,      // plain: float32, and rows that are not aligned
+  kStream,    // few tokens: the weight streams through shared memory, tensor cores, k split over the warps of a block
+  kGemm,      // own tensor-core GEMM
+  kCublasLt,  // the library's GEMM, with norm and activation apart
+};
+const char* to_string(LinearKind kind);
+
+struct LinearConfig {
+  LinearKind kind = LinearKind::kSimt;
+  bool fused_norm = false;  // the kernel normalizes itself; else rms_norm_cuda runs first
+  // kStream:
+  int row_groups = 1;      // of 8 weight rows each, in a block's tile: 1, 2, 3, 4 or 6
+  bool staged_x = false;   // x lies in shared memory as a whole (at most 8 tokens); else it streams beside the weight
+  int prefetch_units = 0;  // of 64 k: how far beyond the ring L2 is filled before the kernel in front is done
+  int grid = 0;            // blocks; each takes every grid-th tile
+  bool operator==(const LinearConfig&) const = default;
+};
+
+/// Sums of kStream and kSimt do not depend on num_tokens: a row of x gives the same bits in any batch of up to
+/// kMaxStreamTokens.
+inline constexpr int kMaxStreamTokens = 16;
+LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device);
+
+/// Tokens are rounded up to a bucket for the choice of cuBLASLt's algorithm: 1, 2, 4, 8, 16, 24, 32, 48, 64, 96, ...,
+/// 2^i, 1.5 * 2^i.
+int64_t token_bucket(int64_t num_tokens);
+
+/// Bytes of shared memory of a kStream block, and the units of 64 k that each of its warps has in flight.
+constexpr int stream_units_in_flight(int row_groups, int token_halves, bool staged_x) {
+  if (staged_x) return 12 / row_groups;
+  const int units = 14 / (row_groups + token_halves);
+  return units < 2 ? 2 : units;
+}
+int stream_shared_bytes(int row_groups, int token_halves, bool staged_x, int num_tokens, int k);
+
+}  // namespace vllm
