@@ -34,6 +34,7 @@ class DeviceBatch {
     int slack = 0;                         // by which the host's lengths exceed the true ones
   };
 
+  DeviceBatch() = default;
   static Result<DeviceBatch> create(const Limits& limits) {
     DeviceBatch b;
     b.limits_ = limits;
