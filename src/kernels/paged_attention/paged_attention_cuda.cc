@@ -1,18 +1,36 @@
 #include "kernels/paged_attention/paged_attention_cuda.h"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "kernels/paged_attention/attention_kernels_cuda.h"
+#include "tensor/cuda/buffer.h"
+#include "tensor/cuda/error.h"
 
 namespace vllm {
 
 struct PagedAttentionCuda::Impl {
+  /// What the host knows of the last plan of a phase.
+  struct Plan {
+    AttentionCudaBatch batch;
+    int grid[kAttentionPlans] = {};  // blocks for each KV head; 0: no sequence belongs to this plan
+    AttentionPlanHeader* headers = nullptr;
+    AttentionWork* work[kAttentionPlans] = {};
+  };
   AttentionCudaShape shape;
-  std::vector<AttentionCudaBatch> plans;  // by phase; what the host knows of the last plan
+  std::vector<Plan> plans;
+  const FastAttention* fast = nullptr;  // or the plain kernel, which needs nothing of the following
+  AttentionPlanRules rules[kAttentionPlans];
+  int* counters = nullptr;
+  std::byte* partial_out = nullptr;
+  float* partial_lse = nullptr;
+  DeviceBuffer workspace;
 
   Status check(const AttentionCudaBatch& b) const;
   Status check(const AttentionCudaLayer& l, const AttentionCudaBatch& b) const;
+  Status prepare_fast();
+  void set_grids(Plan& plan) const;
 };
 
 namespace {
@@ -75,10 +93,79 @@ Status PagedAttentionCuda::Impl::check(const AttentionCudaLayer& l, const Attent
   if (!aligned(kv.base) || kv.page_bytes % 16 != 0 || kv.k_offset % 16 != 0 || kv.v_offset % 16 != 0) {
     return invalid_argument("attention: pages must be aligned to 16 bytes");
   }
+  // The fast kernels count in 32 bits.
+  if (fast && (kv.page_bytes / kv.element_bytes() > UINT32_MAX || shape.max_tokens * l.q.stride[0] > INT32_MAX ||
+               b.num_seqs * b.block_table.stride[0] * shape.block_size > INT32_MAX)) {
+    return error(ErrorCode::kUnimplemented,
+                 "attention: pages of {} bytes, or a batch of {} sequences with {} blocks each", kv.page_bytes,
+                 b.num_seqs, b.block_table.stride[0]);
+  }
   if (b.sliding_window > 0 && (l.sliding_window <= 0 || l.sliding_window > b.sliding_window)) {
     return invalid_argument("attention: a layer sees {} keys, planned for {}", l.sliding_window, b.sliding_window);
   }
   return {};
+}
+
+/// Rules of the two plans for this device, and the workspace: plans by phase, then what all phases share.
+Status PagedAttentionCuda::Impl::prepare_fast() {
+  int device = 0, sms = 0, blocks_per_sm[kAttentionPlans] = {};
+  CUDA_RETURN_IF_ERROR(cudaGetDevice(&device));
+  CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
+  RETURN_IF_ERROR(fast->prepare(blocks_per_sm));
+  int64_t work_items[kAttentionPlans], rows = 0, units = 0;
+  for (int p = 0; p < kAttentionPlans; ++p) {
+    AttentionPlanRules& r = rules[p];
+    r.tile = fast->tile[p], r.group = shape.num_heads / shape.num_kv_heads;
+    r.slots = std::max(1, sms * blocks_per_sm[p] / shape.num_kv_heads);
+    if (p == 1) r.min_rows = rules[0].max_rows + 1, r.max_rows = INT32_MAX, r.min_chunk = 256, r.waves = false;
+    int64_t tiles = shape.max_seqs + (p == 0 ? 0 : shape.max_tokens * r.group / r.tile);
+    if (tiles > INT32_MAX / 8)
+      return error(ErrorCode::kUnimplemented, "attention: {} tokens in a step", shape.max_tokens);
+    work_items[p] = attention_max_items(r, static_cast<int32_t>(tiles));
+    rows = std::max(rows, attention_max_partial_rows(r, static_cast<int32_t>(tiles)));
+    units = std::max(units, work_items[p]);
+  }
+  size_t bytes = 0;
+  auto place = [&](int64_t count, size_t size) {
+    size_t offset = bytes;
+    bytes = (bytes + static_cast<size_t>(count) * size + 255) / 256 * 256;
+    return offset;
+  };
+  std::vector<size_t> headers, work[kAttentionPlans];
+  for (int i = 0; i < shape.num_phases; ++i) {
+    headers.push_back(place(kAttentionPlans, sizeof(AttentionPlanHeader)));
+    for (int p = 0; p < kAttentionPlans; ++p) work[p].push_back(place(work_items[p], sizeof(AttentionWork)));
+  }
+  size_t lse = place(rows * shape.num_heads, sizeof(float));
+  size_t out = place(rows * shape.num_heads * shape.head_dim, static_cast<size_t>(info(shape.dtype).block_bytes));
+  size_t counts = place(units * shape.num_kv_heads, sizeof(int));
+  ASSIGN_OR_RETURN(workspace, DeviceBuffer::allocate(bytes, "the workspace of attention"));
+  CUDA_RETURN_IF_ERROR(
+      cudaMemset(workspace.data(), 0xff, counts));  // NaN: a part that is read before it is written shows
+  CUDA_RETURN_IF_ERROR(cudaMemset(workspace.data() + counts, 0, bytes - counts));
+  CUDA_RETURN_IF_ERROR(cudaDeviceSynchronize());  // once, at start: users' streams do not wait for the default stream
+  for (size_t i = 0; i < plans.size(); ++i) {
+    plans[i].headers = reinterpret_cast<AttentionPlanHeader*>(workspace.data() + headers[i]);
+    for (int p = 0; p < kAttentionPlans; ++p) {
+      plans[i].work[p] = reinterpret_cast<AttentionWork*>(workspace.data() + work[p][i]);
+    }
+  }
+  partial_lse = reinterpret_cast<float*>(workspace.data() + lse), partial_out = workspace.data() + out;
+  counters = reinterpret_cast<int*>(workspace.data() + counts);
+  return {};
+}
+
+/// Which of the two plans the batch needs, and how many blocks. Depends on the number of queries, never on lengths.
+void PagedAttentionCuda::Impl::set_grids(Plan& plan) const {
+  const AttentionCudaBatch& b = plan.batch;
+  int64_t tiles[kAttentionPlans] = {};
+  for (int s = 0; s < b.num_seqs; ++s) {
+    size_t i = static_cast<size_t>(s);
+    int32_t queries = b.decode ? 1 : b.host_query_start[i + 1] - b.host_query_start[i];
+    for (int p = 0; p < kAttentionPlans; ++p) tiles[p] += attention_plan_seq(rules[p], queries, queries).tiles;
+  }
+  plan.grid[0] = tiles[0] == 0 ? 0 : rules[0].slots;
+  plan.grid[1] = tiles[1] == 0 ? 0 : static_cast<int>(std::max<int64_t>(rules[1].slots, tiles[1]));
 }
 
 PagedAttentionCuda::PagedAttentionCuda(Impl* impl) : impl_(impl) {}
@@ -94,22 +181,36 @@ Result<PagedAttentionCuda> PagedAttentionCuda::create(const AttentionCudaShape& 
   auto impl = std::make_unique<Impl>();
   impl->shape = shape;
   impl->plans.resize(static_cast<size_t>(shape.num_phases));
+  if (!shape.plain && shape.max_seqs <= kAttentionPlanSeqs) {
+    impl->fast = find_fast_attention(shape.dtype, shape.kv_dtype, shape.head_dim);
+  }
+  if (impl->fast) RETURN_IF_ERROR(impl->prepare_fast());
   return PagedAttentionCuda(impl.release());
 }
 
 Status PagedAttentionCuda::plan(const AttentionCudaBatch& batch, int phase, StreamRef stream) {
   CHECK(phase >= 0 && phase < impl_->shape.num_phases);
   RETURN_IF_ERROR(impl_->check(batch));
-  AttentionCudaBatch& plan = impl_->plans[static_cast<size_t>(phase)];
-  plan = batch;
-  plan.host_query_start = plan.host_seq_lens = {};  // the caller's
-  return {};
+  Impl::Plan& plan = impl_->plans[static_cast<size_t>(phase)];
+  plan.batch = batch;
+  if (impl_->fast) impl_->set_grids(plan);
+  plan.batch.host_query_start = plan.batch.host_seq_lens = {};  // the caller's
+  if (!impl_->fast || (plan.grid[0] == 0 && plan.grid[1] == 0)) return {};
+  AttentionPlanArgs args{};
+  for (int p = 0; p < kAttentionPlans; ++p) {
+    args.rules[p] = impl_->rules[p], args.work[p] = plan.work[p];
+    args.rules[p].window = static_cast<int>(std::min<int64_t>(batch.sliding_window, INT32_MAX / 4));
+  }
+  args.headers = plan.headers, args.query_start = batch.query_start, args.seq_lens = batch.seq_lens;
+  args.num_seqs = batch.num_seqs;
+  return plan_attention_cuda(args, plan.grid[1] == 0 ? 1 : kAttentionPlans, stream);
 }
 
 Status PagedAttentionCuda::run(const AttentionCudaLayer& layer, int phase, StreamRef stream) const {
   CHECK(phase >= 0 && phase < impl_->shape.num_phases);
   const AttentionCudaShape& shape = impl_->shape;
-  const AttentionCudaBatch& batch = impl_->plans[static_cast<size_t>(phase)];
+  const Impl::Plan& plan = impl_->plans[static_cast<size_t>(phase)];
+  const AttentionCudaBatch& batch = plan.batch;
   RETURN_IF_ERROR(impl_->check(layer, batch));
   if (batch.num_tokens == 0 || batch.num_seqs == 0) return {};
   AttentionKernelArgs args{};
@@ -122,9 +223,17 @@ Status PagedAttentionCuda::run(const AttentionCudaLayer& layer, int phase, Strea
   args.num_heads = shape.num_heads, args.num_kv_heads = shape.num_kv_heads, args.head_dim = shape.head_dim;
   args.block_size = shape.block_size;
   args.scale = layer.scale, args.softcap = layer.softcap, args.sliding_window = layer.sliding_window;
-  return plain_attention_cuda(args, shape.dtype, shape.kv_dtype, stream);
+  if (!impl_->fast) return plain_attention_cuda(args, shape.dtype, shape.kv_dtype, stream);
+  for (int p = 0; p < kAttentionPlans; ++p) {
+    if (plan.grid[p] == 0) continue;
+    FastAttentionArgs fast{
+        args, plan.headers + p, plan.work[p], impl_->counters, impl_->partial_out, impl_->partial_lse};
+    fast.grid = plan.grid[p];
+    RETURN_IF_ERROR(impl_->fast->run(fast, p, stream));
+  }
+  return {};
 }
 
-size_t PagedAttentionCuda::workspace_bytes() const { return 0; }
+size_t PagedAttentionCuda::workspace_bytes() const { return impl_->workspace.size(); }
 
 }  // namespace vllm

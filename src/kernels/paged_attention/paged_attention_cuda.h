@@ -2,8 +2,9 @@
 // Causal attention over the paged KV cache on a GPU: kernels/paged_attention/paged_attention.h is the definition.
 //
 // Once per step and KV group plan() is called, then run() once per layer. Both read the lengths on the device, so a
-// captured plan() and run() follow whatever seq_lens holds at replay; the host spans of eager steps only bound grids.
-// All calls of one object go to one stream: phases have their own plans, but share the scratch of split sequences.
+// captured plan() and run() follow whatever seq_lens holds at replay; eager steps tell the number of queries to the
+// host. All calls of one object go to one stream: phases have their own plans, but share the scratch of split
+// sequences.
 #include <cstdint>
 #include <span>
 
@@ -26,7 +27,7 @@ struct AttentionCudaShape {
   bool plain = false;      // the simple kernel even where there is a faster one: for tests and comparisons
 };
 
-/// A step's lengths. Device arrays are exact; host spans are what the worker knows when it launches (upper bounds).
+/// A step's lengths. Device arrays are exact; so must host_query_start be, while host_seq_lens may be upper bounds.
 struct AttentionCudaBatch {
   int num_seqs = 0;                          // padded
   int num_tokens = 0;                        // padded

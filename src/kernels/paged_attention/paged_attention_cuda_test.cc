@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "kernels/paged_attention/attention_kernels_cuda.h"
+#include "kernels/paged_attention/attention_plan_ref.h"
 #include "kernels/paged_attention/paged_attention_cuda_world.h"
 
 namespace vllm {
@@ -171,6 +173,54 @@ TEST(PagedAttentionCuda, AReplayedGraphFollowsTheLengths) {
         ASSERT_TRUE(graph->launch(stream));
         ASSERT_TRUE(stream.synchronize());
         expect_close(world, out.host(), world.reference());
+      }
+    }
+  }
+}
+
+// The plan of the device is the plan of the reference, item by item.
+TEST(PagedAttentionCuda, PlansAsTheReference) {
+  REQUIRE_GPU();
+  std::mt19937 rng(fresh_seed());
+  for (int trial = 0; trial < 60; ++trial) {
+    AttentionPlanArgs args{};
+    AttentionPlanRules& small = args.rules[0];
+    AttentionPlanRules& large = args.rules[1];
+    small.group = 1 + static_cast<int>(rng() % 8), small.slots = static_cast<int>(1 + rng() % 300);
+    small.window = trial % 4 == 0 ? 700 : 0;
+    large = small, large.tile = 128, large.min_rows = 17, large.max_rows = INT32_MAX, large.waves = false;
+    std::vector<int32_t> query_start = {0}, seq_lens;
+    int seqs = trial == 0 ? 1 : trial == 1 ? kAttentionPlanSeqs : static_cast<int>(1 + rng() % 400);
+    int32_t tiles = 0;
+    for (int s = 0; s < seqs; ++s) {
+      int32_t queries = static_cast<int32_t>(rng() % 4 == 0 ? rng() % 300 : rng() % 2);
+      query_start.push_back(query_start.back() + queries);
+      seq_lens.push_back(queries == 0 ? 0 : queries + static_cast<int32_t>(rng() % (rng() % 9 == 0 ? 60000 : 400)));
+      tiles += 1 + queries * small.group / 16;
+    }
+    DeviceArray<int32_t> d_query_start(query_start), d_seq_lens(seq_lens);
+    DeviceArray<AttentionPlanHeader> headers(size_t{2});
+    DeviceArray<AttentionWork> work0(static_cast<size_t>(attention_max_items(small, tiles)));
+    DeviceArray<AttentionWork> work1(static_cast<size_t>(attention_max_items(large, tiles)));
+    args.work[0] = work0.data(), args.work[1] = work1.data(), args.headers = headers.data();
+    args.query_start = d_query_start.data(), args.seq_lens = d_seq_lens.data(), args.num_seqs = seqs;
+    CudaStream stream = CudaStream::create().value();
+    ASSERT_TRUE(plan_attention_cuda(args, 2, stream));
+    std::vector<AttentionWork> work[2] = {work0.host(), work1.host()};
+    for (int p = 0; p < 2; ++p) {
+      AttentionPlan want = plan_attention_ref(args.rules[p], query_start, seq_lens);
+      AttentionPlanHeader found = headers.host()[static_cast<size_t>(p)];
+      ASSERT_EQ(found.num_items, want.header.num_items)
+          << "trial " << trial << " plan " << p << " chunk " << found.chunk;
+      ASSERT_EQ(found.chunk, want.header.chunk);
+      ASSERT_EQ(found.num_units, want.header.num_units);
+      ASSERT_EQ(found.num_partial_rows, want.header.num_partial_rows);
+      for (size_t i = 0; i < want.work.size(); ++i) {
+        const AttentionWork &f = work[p][i], &w = want.work[i];
+        ASSERT_EQ(std::memcmp(&f, &w, sizeof(f)), 0)
+            << "trial " << trial << " plan " << p << " item " << i << ": found sequence " << f.seq << " tile "
+            << f.q_tile << " chunk " << f.kv_tile << " unit " << f.unit << " row " << f.partial_row << ", wanted "
+            << w.seq << " " << w.q_tile << " " << w.kv_tile << " " << w.unit << " " << w.partial_row;
       }
     }
   }
