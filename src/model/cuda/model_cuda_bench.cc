@@ -4,14 +4,17 @@
 // cost of a part is the time of the step less the time without that part. JSON lines go to FILE.
 #include <cuda_runtime_api.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "base/mapped_file.h"
 #include "model/cuda/cuda_decoder.h"
 #include "model/cuda/testing/device_batch.h"
 #include "model/cuda/weight_upload.h"
@@ -229,13 +232,25 @@ class Bench {
   CudaEvent begin_, end_;
 };
 
-// Rows from pageable memory through pinned slots, as checkpoints are loaded from the page cache.
+// Rows of a file in the page cache, freshly mapped each time, through pinned slots to the device.
 Status bench_upload(FILE* out) {
   constexpr size_t kBytes = size_t{2} << 30, kColumns = 4096;
-  std::vector<uint16_t> source(kBytes / 2, 1);
-  std::vector<SourceRow> rows(kBytes / 2 / kColumns);
-  for (size_t r = 0; r < rows.size(); ++r)
-    rows[r] = {reinterpret_cast<const std::byte*>(&source[(r ^ 1) * kColumns]), DType::kBFloat16};
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / fmt::format("upload-{}.bin", getpid());
+  struct Remove {
+    const std::filesystem::path& path;
+    ~Remove() {
+      std::error_code ignored;
+      std::filesystem::remove(path, ignored);
+    }
+  } remove{path};
+  {
+    std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "wb"), std::fclose);
+    std::vector<char> part(64 << 20, 'x');
+    for (size_t at = 0; file && at < kBytes; at += part.size()) {
+      if (std::fwrite(part.data(), 1, part.size(), file.get()) != part.size()) file.reset();
+    }
+    if (!file) return invalid_argument("cannot write {}", path.string());
+  }
   ASSIGN_OR_RETURN(DeviceBuffer device, DeviceBuffer::allocate(kBytes, "a benchmark"));
   for (int threads : {1, 4, 8, 16}) {
     if (threads > 1 && threads > usable_cpus()) break;
@@ -243,6 +258,11 @@ Status bench_upload(FILE* out) {
     ASSIGN_OR_RETURN(WeightUpload upload, WeightUpload::create(pool, kBytes));
     double first = 0, second = 0;
     for (double* seconds : {&first, &second}) {
+      ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+      std::vector<SourceRow> rows(kBytes / 2 / kColumns);
+      for (size_t r = 0; r < rows.size(); ++r)
+        rows[r] = {file.bytes().data() + (r ^ 1) * kColumns * 2,
+                   DType::kBFloat16};  // no two neighbours: as gate and up
       auto start = std::chrono::steady_clock::now();
       RETURN_IF_ERROR(upload.rows(device.data(), DType::kBFloat16, kColumns, rows));
       RETURN_IF_ERROR(upload.finish());
