@@ -17,7 +17,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kCaptureInterval{100};  // while steps are in flight
 constexpr microseconds kSpin{50}, kNap{20};
 
 template <typename Fn>
@@ -31,8 +30,8 @@ Status guarded(Fn&& fn) {
 
 }  // namespace
 
-CudaExecutor::CudaExecutor(std::unique_ptr<CudaModelRunner> runner, DeviceBuffer kv, int device, int phases)
-    : phases_(phases), device_(device), kv_(std::move(kv)), runner_(std::move(runner)) {
+CudaExecutor::CudaExecutor(std::unique_ptr<CudaModelRunner> runner, DeviceBuffer kv, const Options& options)
+    : options_(options), kv_(std::move(kv)), runner_(std::move(runner)) {
   worker_ = std::thread([this] { work(); });
   waiter_ = std::thread([this] { wait_for_results(); });
 }
@@ -75,7 +74,7 @@ std::optional<CudaExecutor::Launch> CudaExecutor::next_launch() {
       continue;
     }
     // Idle, or the last capture was long ago, and no step is half launched.
-    const Clock::time_point due = last_capture_ + kCaptureInterval;
+    const Clock::time_point due = last_capture_ + options_.capture_interval;
     if (!half_launched_ && (under_way_.empty() || Clock::now() >= due)) return std::nullopt;
     changed_.wait_until(lock, std::max(due, Clock::now() + milliseconds(1)));
   }
@@ -83,7 +82,7 @@ std::optional<CudaExecutor::Launch> CudaExecutor::next_launch() {
 
 void CudaExecutor::work() {
   ::pthread_setname_np(::pthread_self(), "gpu-worker");
-  if (Status status = use_cuda_device(device_); !status) LOG_ERROR("{}", status.error().message);
+  if (Status status = use_cuda_device(options_.device); !status) LOG_ERROR("{}", status.error().message);
   while (true) {
     std::optional<Launch> next = next_launch();
     if (!next) {
@@ -103,7 +102,8 @@ void CudaExecutor::work() {
       continue;
     }
     // Under load nobody is ever idle: then a capture goes between two steps.
-    if (!half_launched_ && runner_->wants_capture() && Clock::now() >= last_capture_ + kCaptureInterval) capture();
+    if (!half_launched_ && runner_->wants_capture() && Clock::now() >= last_capture_ + options_.capture_interval)
+      capture();
   }
 }
 
@@ -138,7 +138,7 @@ void CudaExecutor::push(UnderWay step) {
 void CudaExecutor::wait_for_results() {
   ::pthread_setname_np(::pthread_self(), "gpu-results");
   ::prctl(PR_SET_TIMERSLACK, 1000UL);  // ns: naps are short
-  if (Status status = use_cuda_device(device_); !status) LOG_ERROR("{}", status.error().message);
+  if (Status status = use_cuda_device(options_.device); !status) LOG_ERROR("{}", status.error().message);
   while (true) {
     UnderWay step;
     {

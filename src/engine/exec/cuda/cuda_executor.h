@@ -17,15 +17,21 @@ namespace vllm::engine {
 
 class CudaExecutor final : public Executor {
  public:
+  struct Options {
+    int device = 0, phases = 2;
+    std::chrono::milliseconds capture_interval{100};
+  };
   /// `kv` is the pool that the runner was given.
-  CudaExecutor(std::unique_ptr<CudaModelRunner> runner, DeviceBuffer kv, int device, int phases);
+  CudaExecutor(std::unique_ptr<CudaModelRunner> runner, DeviceBuffer kv, const Options& options);
   ~CudaExecutor() override;
 
-  int phases() const override { return phases_; }
+  int phases() const override { return options_.phases; }
   void forward(StepInput input) override { launch(std::move(input)); }
   void sample(SampleInput input) override { launch(std::move(input)); }
   std::vector<StepResult> take_done() override;
   void set_wakeup(std::function<void()> wakeup) override { wakeup_ = std::move(wakeup); }
+  /// Steps that ran from a graph so far.
+  int64_t num_graph_steps() const { return runner_->num_graph_steps(); }
 
  private:
   using Launch = std::variant<StepInput, SampleInput>;
@@ -46,7 +52,7 @@ class CudaExecutor final : public Executor {
   void wait_for_results();
   StepResult result_of(CudaModelRunner::Ticket& ticket);
 
-  const int phases_, device_;
+  const Options options_;
   std::function<void()> wakeup_;  // set before the first forward
   DeviceBuffer kv_;               // goes after the runner
   std::unique_ptr<CudaModelRunner> runner_;

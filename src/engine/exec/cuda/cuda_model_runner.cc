@@ -193,7 +193,10 @@ Status CudaModelRunner::forward(const StepInput& input) {
   const int batch = plan.shape.num_seqs;
   const bool graph = plan.decode && batch <= options_.max_graph_batch && batch <= logits_rows_;
   if (graph) {
-    if (auto it = graphs_.find(batch); it != graphs_.end()) return it->second.launch(stream_);
+    if (auto it = graphs_.find(batch); it != graphs_.end()) {
+      ++num_graph_steps_;
+      return it->second.launch(stream_);
+    }
     if (!failed_.contains(batch)) wanted_.insert(batch);
   }
   return launch_forward(plan.shape, plan.decode, plan.query_start, plan.seq_lens, ticket.phase, stream_);

@@ -56,7 +56,7 @@ class CudaModelRunner {
   bool wants_capture() const { return !wanted_.empty(); }
   /// Capture the smallest of them. Costs a few ms of the worker; a failure is logged once and stays eager.
   void capture_one();
-  size_t num_graphs() const { return graphs_.size(); }
+  int64_t num_graph_steps() const { return num_graph_steps_; }
 
   const model::CudaModel& model() const { return *model_; }
   size_t device_bytes() const;
@@ -99,6 +99,7 @@ class CudaModelRunner {
 
   std::map<int, CudaGraph> graphs_;  // by padded batch
   std::set<int> wanted_, failed_;
+  std::atomic<int64_t> num_graph_steps_{0};
 };
 
 }  // namespace vllm::engine

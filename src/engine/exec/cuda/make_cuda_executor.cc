@@ -108,7 +108,11 @@ Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig& config,
       "device {:.0f} ms, weights {:.0f} ms, buffers {:.0f} ms, warm-up {:.0f} ms, KV cache {:.0f} ms",
       parts.device, gib(parts.weight_bytes), gib(parts.scratch_bytes), gib(parts.kv_bytes), plan.num_blocks - 1,
       parts.engine.block_size, device_ms, weights_ms, reserve_ms, warm_up_ms, lap.ms());
-  parts.executor = std::make_unique<CudaExecutor>(std::move(runner), std::move(kv), options.device, kPhases);
+  parts.executor = std::make_unique<CudaExecutor>(
+      std::move(runner), std::move(kv),
+      CudaExecutor::Options{.device = options.device,
+                            .phases = kPhases,
+                            .capture_interval = std::chrono::milliseconds(options.capture_interval_ms)});
   return parts;
 }
 
