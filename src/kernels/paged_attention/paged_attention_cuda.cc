@@ -65,8 +65,8 @@ Status PagedAttentionCuda::Impl::check(const AttentionCudaBatch& b) const {
     return invalid_argument("attention: {} sequences and {} tokens, planned for {} and {}", b.num_seqs, b.num_tokens,
                             shape.max_seqs, shape.max_tokens);
   }
-  if (b.block_table.size(0) < b.num_seqs || b.block_table.size(1) > shape.max_blocks) {
-    return invalid_argument("attention: a block table of {} x {}", b.block_table.size(0), b.block_table.size(1));
+  if (b.block_table.size(0) < b.num_seqs) {
+    return invalid_argument("attention: a block table of {} rows for {} sequences", b.block_table.size(0), b.num_seqs);
   }
   if (!b.decode && (static_cast<int>(b.host_query_start.size()) != b.num_seqs + 1 ||
                     static_cast<int>(b.host_seq_lens.size()) != b.num_seqs)) {
