@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <fstream>
+#include <sstream>
+
 #include "bench/arrivals.h"
 #include "bench/serve_report.h"
 #include "bench/statistics.h"
@@ -114,6 +118,56 @@ TEST(Report, HasVllmsLinesAndKeys) {
   drop_details(report.result);
   EXPECT_FALSE(report.result.contains("itls"));
   EXPECT_TRUE(report.result.contains("latencies"));
+}
+
+// A run of vLLM's own client (tests/golden/bench/make.py): its figures from its lists, and its keys in their order.
+TEST(Report, EqualsARecordedResultOfVllm) {
+  std::ifstream file("tests/golden/bench/vllm_result.json");
+  std::ostringstream text;
+  text << file.rdbuf();
+  const json::object recorded = parse_json(text.str()).value().get_object();
+  auto numbers = [](const json::value& list) { return json::value_to<std::vector<double>>(list); };
+  const auto ttfts = numbers(recorded.at("ttfts")), starts = numbers(recorded.at("start_times"));
+  const auto latencies = numbers(recorded.at("latencies")), queue_times = numbers(recorded.at("queue_times"));
+  LoadResult load{.outcomes = {}, .duration_s = recorded.at("duration").as_double()};
+  for (size_t i = 0; i < ttfts.size(); ++i) {
+    load.outcomes.push_back({.success = true,
+                             .start_time = starts[i],
+                             .ttft = ttfts[i],
+                             .latency = latencies[i],
+                             .queue_time = queue_times[i],
+                             .itls = numbers(recorded.at("itls").at(i)),
+                             .prompt_len = recorded.at("input_lens").at(i).as_int64(),
+                             .output_tokens = recorded.at("output_lens").at(i).as_int64(),
+                             .generated_text = std::string(recorded.at("generated_texts").at(i).as_string())});
+  }
+  const Goodput goodput = parse_goodput({"ttft:250", "e2el:600"}).value();
+  const ServeMetrics metrics = compute_metrics(load.outcomes, {}, load.duration_s, goodput);
+  const Report report =
+      make_report(load, metrics,
+                  {.max_concurrency = 2,
+                   .request_rate = 12,
+                   .has_goodput = true,
+                   .metrics = {"ttft", "tpot", "itl", "e2el", "client_queue_time", "e2el_including_client_queue"},
+                   .percentiles = {10, 50, 99, 99.9}});
+  std::vector<std::string> keys, recorded_keys;
+  for (const auto& field : report.result) keys.emplace_back(field.key());
+  for (const auto& field : recorded) recorded_keys.emplace_back(field.key());
+  ASSERT_GT(recorded_keys.size(), keys.size());
+  recorded_keys.erase(recorded_keys.begin(), recorded_keys.end() - static_cast<std::ptrdiff_t>(keys.size()));
+  EXPECT_EQ(keys, recorded_keys);
+  int figures = 0;
+  for (const auto& field : report.result) {
+    const json::value& expected = recorded.at(field.key());
+    if (field.value().is_double()) {
+      EXPECT_NEAR(field.value().as_double(), expected.to_number<double>(), 1e-9 * (1 + load.duration_s) * 1000)
+          << field.key();
+      ++figures;
+    } else {
+      EXPECT_EQ(field.value(), expected) << field.key();
+    }
+  }
+  EXPECT_EQ(figures, 49);
 }
 
 TEST(Arrivals, AreThoseOfNumpysGammaDistribution) {
