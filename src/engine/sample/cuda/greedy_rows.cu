@@ -52,10 +52,9 @@ __global__ void __cluster_dims__(kBlocks, 1, 1) __launch_bounds__(kGreedyThreads
   pdl_wait();
   const int row = static_cast<int>(blockIdx.y), rank = static_cast<int>(blockIdx.x);
   const int32_t slot = args.slots[row];
-  if (slot < 0 || slot >= args.num_slots) {
-    if (rank == 0 && threadIdx.x == 0) args.out[row] = {};
-    return;
-  }
+  const bool padded = slot < 0 || slot >= args.num_slots;
+  const bool writes = rank == 0 && threadIdx.x == 0;
+  const int32_t num_tokens = writes && !padded ? args.history.num_tokens[slot] : 0;  // on its way while the row is read
   const int size = (args.vocab + 4 * kBlocks - 1) / (4 * kBlocks) * 4;
   const int begin = min(rank * size, args.vocab / 4 * 4), end = min((rank + 1) * size, args.vocab);
   Best best = argmax_of(args.logits + row * args.stride, begin, end);
@@ -64,15 +63,18 @@ __global__ void __cluster_dims__(kBlocks, 1, 1) __launch_bounds__(kGreedyThreads
     auto cluster = cooperative_groups::this_cluster();
     if (threadIdx.x == 0) shared.best = best;
     cluster.sync();
-    if (rank == 0 && threadIdx.x == 0) {
+    if (writes) {
       for (unsigned r = 1; r < kBlocks; ++r) best = better(best, *cluster.map_shared_rank(&shared.best, r));
     }
     cluster.sync();
   }
-  if (rank != 0 || threadIdx.x != 0) return;
+  if (!writes) return;
+  if (padded) {
+    args.out[row] = {};
+    return;
+  }
   const int32_t token = best.value > minus_infinity() ? best.id : 0;
   args.out[row] = {.token = token};
-  const int32_t num_tokens = args.history.num_tokens[slot];
   if (num_tokens < args.history.stride) {
     args.history.tokens[slot * args.history.stride + num_tokens] = token;
     args.history.num_tokens[slot] = num_tokens + 1;

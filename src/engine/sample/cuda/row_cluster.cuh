@@ -14,6 +14,7 @@ namespace vllm::engine {
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
 constexpr int kBins = 256;
+constexpr int kListCapacity = 768;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 __device__ __forceinline__ float minus_infinity() { return __int_as_float(static_cast<int>(0xff800000u)); }
@@ -39,6 +40,10 @@ struct RowShared {
   Best warp_best[kWarps];
   double warp_sum[kWarps];
   int warp_count[kWarps];
+  Best all_top[kMaxDeviceLogprobs * kRowBlocks];
+  // Candidates that row_filter.cuh found worth a list: after temperature, in no order.
+  Best list[kListCapacity];
+  int list_size;  // above kListCapacity: the list is not whole
   // Read by the other blocks.
   Best argmax, winner;
   double raw_sum;

@@ -1,10 +1,16 @@
 #pragma once
 // Which tokens of a row stay after min-p, top-k and top-p, found without a sort: a histogram over bins in falling order
-// of logits, then five times narrower ones inside the bin where the count (top-k) or the mass (top-p) is reached. All
-// sums are integers, so their order does not matter.
+// of logits, then four narrower ones inside the bin where the count (top-k) or the mass (top-p) is reached. After the
+// first, the few tokens that are still in play go on a list. All sums are integers, so their order does not matter.
 #include "engine/sample/cuda/row_cluster.cuh"
 
 namespace vllm::engine {
+
+/// Orders finite floats from large to small; both zeros are one.
+__device__ __forceinline__ uint32_t falling_key(float v) {
+  uint32_t bits = v == 0 ? 0u : static_cast<uint32_t>(__float_as_int(v));
+  return bits & 0x80000000u ? bits : ~(bits | 0x80000000u);
+}
 
 /// The row after temperature, and what is cut from it.
 struct Scaled {
@@ -15,14 +21,14 @@ struct Scaled {
   int32_t last_id = INT32_MAX;  // ... and of the tokens that have it, the last that stays
 
   __device__ float at(float logit) const { return __fmul_rn(logit, inverse); }
+  bool listed = false;  // shared.list has all of this part's tokens that can stay
+
+  __device__ bool stays(float scaled, int32_t id) const {
+    uint32_t key = falling_key(scaled);
+    return key < last_key || (key == last_key && id <= last_id);
+  }
   __device__ bool candidate(float scaled) const { return scaled >= lowest && scaled > minus_infinity(); }
 };
-
-/// Orders finite floats from large to small; both zeros are one.
-__device__ __forceinline__ uint32_t falling_key(float v) {
-  uint32_t bits = v == 0 ? 0u : static_cast<uint32_t>(__float_as_int(v));
-  return bits & 0x80000000u ? bits : ~(bits | 0x80000000u);
-}
 
 /// e^d in units of 2^-44, d <= 0: 400,000 of them fit into 64 bits, and each is right to 3e-14.
 __device__ __forceinline__ unsigned long long weight_of(float d) {
@@ -62,6 +68,36 @@ __device__ void choose_bin(RowShared& shared, unsigned long long above, Reached 
   }
 }
 
+// Call fn(scaled, id) for this thread's share of the candidates.
+template <typename Fn>
+__device__ __forceinline__ void for_candidates(const RowPart& part, const Scaled& row, Fn fn) {
+  if (row.listed) {
+    for (int i = threadIdx.x; i < part.shared.list_size; i += kThreads) {
+      fn(part.shared.list[i].value, part.shared.list[i].id);
+    }
+    return;
+  }
+  for (int i = threadIdx.x; i < part.size; i += kThreads) {
+    float scaled = row.at(part.x[i]);
+    if (row.candidate(scaled)) fn(scaled, part.begin + i);
+  }
+}
+
+// List this part's candidates down to a coarse bin, if they fit.
+__device__ inline void make_list(const RowPart& part, Scaled& row, int last_bin) {
+  RowShared& shared = part.shared;
+  if (row.listed) return;
+  if (threadIdx.x == 0) shared.list_size = 0;
+  __syncthreads();
+  for_candidates(part, row, [&](float scaled, int32_t id) {
+    if (coarse_bin(row.largest - scaled) > last_bin || !row.stays(scaled, id)) return;
+    int at = atomicAdd(&shared.list_size, 1);
+    if (at < kListCapacity) shared.list[at] = {scaled, id};
+  });
+  __syncthreads();
+  row.listed = shared.list_size <= kListCapacity;
+}
+
 // The histogram of one round over all blocks, into `totals`. kWeighted: the mass of the tokens, else their number.
 // bin_of(scaled, key) is the bin, or -1. `turn` picks the histogram: the other one may still be read.
 template <bool kWeighted, typename BinOf>
@@ -71,19 +107,17 @@ __device__ void histogram(const RowPart& part, const Scaled& row, int turn, BinO
   __syncthreads();
   int run_bin = 0;
   unsigned long long run = 0;  // equal neighbours are added once: a row of equal logits would queue up otherwise
-  for (int i = threadIdx.x; i < part.size; i += kThreads) {
-    float scaled = row.at(part.x[i]);
-    if (!row.candidate(scaled)) continue;
+  for_candidates(part, row, [&](float scaled, int32_t) {
     uint32_t key = falling_key(scaled);
-    if (key > row.last_key) continue;
+    if (key > row.last_key) return;
     int bin = bin_of(scaled, key);
-    if (bin < 0) continue;
+    if (bin < 0) return;
     if (bin != run_bin) {
       if (run > 0) atomicAdd(&bins[run_bin], run);
       run_bin = bin, run = 0;
     }
     run += kWeighted ? weight_of(scaled - row.largest) : 1;
-  }
+  });
   if (run > 0) atomicAdd(&bins[run_bin], run);
   part.cluster_sync();
   if (threadIdx.x < kBins) {
@@ -144,6 +178,7 @@ __device__ void cut_row(const RowPart& part, Scaled& row, int& turn) {
   const int coarse = shared.chosen_bin;
   unsigned long long above = shared.chosen_above, here = 0;
   if (coarse < 0) return;
+  make_list(part, row, coarse);
 
   uint32_t key = 0;
   for (int shift = 24; shift >= 0; shift -= 8) {

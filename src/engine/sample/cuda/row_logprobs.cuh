@@ -76,14 +76,15 @@ __device__ inline void write_logprobs(const RowPart& part, int32_t token, Sample
   }
   // Of the parts' best, a token's place is the number that are better.
   for (int i = threadIdx.x; i < count * kRowBlocks; i += kThreads) {
-    Best mine = part.of_block(shared.top[i % count], i / count);
+    shared.all_top[i] = part.of_block(shared.top[i % count], i / count);
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < count * kRowBlocks; i += kThreads) {
+    const Best mine = shared.all_top[i];
     if (mine.id == INT32_MAX) continue;  // a part with fewer tokens
     int place = 0;
-    for (int r = 0; r < kRowBlocks; ++r) {
-      for (int n = 0; n < count; ++n) {
-        Best other = part.of_block(shared.top[n], r);
-        place += other.id != mine.id && better(other, mine).id == other.id;
-      }
+    for (int other = 0; other < count * kRowBlocks; ++other) {
+      place += shared.all_top[other].id != mine.id && better(shared.all_top[other], mine).id != mine.id;
     }
     if (place < count) {
       part.args.top[int64_t{part.row} * kMaxDeviceLogprobs + place] = {mine.id, logprob(mine.value), place + 1};

@@ -1,5 +1,7 @@
 // One token per row: a cluster of blocks reads the row once into shared memory and does there everything that
 // sampling_state.cc and sample_token.cc do on the host, with the same roundings.
+#include <cuda_pipeline.h>
+
 #include "engine/sample/cuda/row_edits.cuh"
 #include "engine/sample/cuda/row_filter.cuh"
 #include "engine/sample/cuda/row_logprobs.cuh"
@@ -17,20 +19,21 @@ constexpr size_t smem_bytes(int vocab) {
 }
 static_assert(smem_bytes(kMaxVocab) <= 227 * 1024);
 
-__device__ void load_part(const RowPart& part) {
-  if (reinterpret_cast<uintptr_t>(part.raw) % 16 == 0) {
-    const int vectors = part.size / 4;
-#pragma unroll 4
-    for (int i = threadIdx.x; i < vectors; i += kThreads) {
-      reinterpret_cast<float4*>(part.x)[i] = reinterpret_cast<const float4*>(part.raw)[i];
+// Ends with a barrier of the block.
+__device__ void load_part(float* x, const float* raw, int size) {
+  int done = 0;
+  if (reinterpret_cast<uintptr_t>(raw) % 16 == 0) {
+    done = size / 4 * 4;
+    for (int i = 4 * static_cast<int>(threadIdx.x); i < done; i += 4 * kThreads) {
+      __pipeline_memcpy_async(&x[i], &raw[i], 16);
     }
-    for (int i = vectors * 4 + static_cast<int>(threadIdx.x); i < part.size; i += kThreads) part.x[i] = part.raw[i];
-  } else {
-#pragma unroll 4
-    for (int i = threadIdx.x; i < part.size; i += kThreads) part.x[i] = part.raw[i];
   }
-  int padded = (part.size + 3) / 4 * 4;
-  if (int i = part.size + static_cast<int>(threadIdx.x); i < padded) part.x[i] = minus_infinity();
+  for (int i = done + static_cast<int>(threadIdx.x); i < size; i += kThreads) {
+    __pipeline_memcpy_async(&x[i], &raw[i], 4);
+  }
+  __pipeline_commit();
+  if (int i = size + static_cast<int>(threadIdx.x); i < (size + 3) / 4 * 4) x[i] = minus_infinity();
+  __pipeline_wait_prior(0);
   __syncthreads();
 }
 
@@ -54,37 +57,38 @@ __device__ Best find_argmax(const RowPart& part) {
   return best.value > minus_infinity() ? best : Best{minus_infinity(), 0};
 }
 
-// A Gumbel variate, in float: at most kGumbelSlack away from gumbel(word). E = -log(1 - v), v uniform in (0, 1), is
-// right to a few 2^-22 of itself (log1pf where v is small, else __logf of at most 1/2), and so is its logarithm.
-constexpr float kGumbelSlack = 1e-3f;
-__device__ __forceinline__ float rough_gumbel(uint32_t word) {
-  float e = word < 0x80000000u ? -log1pf(-(static_cast<float>(word) + 0.5f) * 0x1p-32f)
-                               : -__logf((static_cast<float>(~word) + 0.5f) * 0x1p-32f);
-  return -__logf(e);
-}
-
 // Gumbel-max over what is left. `greedy` is always left, so its score is where everybody starts from.
 __device__ int32_t draw(const RowPart& part, const Scaled& row, Best greedy, int64_t position) {
   auto words_of = [&](int32_t id) {
     return random_words(part.params.seed, position, static_cast<uint32_t>(id / 4), RandomStream::kSample);
   };
-  // Roundings are monotone: a sum that falls short with a larger variate falls short.
   Best best{__fadd_rn(row.largest, gumbel(words_of(greedy.id)[static_cast<size_t>(greedy.id % 4)])), greedy.id};
-  for (int g = threadIdx.x; 4 * g < part.size; g += kThreads) {
-    const float4 logits = reinterpret_cast<const float4*>(part.x)[g];
-    const float scaled[4] = {row.at(logits.x), row.at(logits.y), row.at(logits.z), row.at(logits.w)};
-    bool hopeful[4];
-    for (int j = 0; j < 4; ++j) {
-      hopeful[j] = row.candidate(scaled[j]) && __fadd_rn(scaled[j], kMaxGumbel) >= best.value;
-    }
-    if (!(hopeful[0] || hopeful[1] || hopeful[2] || hopeful[3])) continue;
-    const int32_t first = part.begin + 4 * g;
-    const std::array<uint32_t, 4> words = words_of(first);
-    for (int j = 0; j < 4; ++j) {
-      if (!hopeful[j] || __fadd_rn(scaled[j], rough_gumbel(words[j]) + kGumbelSlack) < best.value) continue;
-      uint32_t key = falling_key(scaled[j]);
-      if (key > row.last_key || (key == row.last_key && first + j > row.last_id)) continue;
-      best = better(best, {__fadd_rn(scaled[j], gumbel(words[j])), first + j});
+  // A variate of at least `need` has a word of at most 2^32 (1 - exp(-exp(-need))) < 2^32 exp(-need). The slack is for
+  // the roundings of this estimate and of the score; who passes is compared exactly.
+  auto promising = [&](float scaled, uint32_t word) {
+    float slack = 1e-3f + 1e-6f * fabsf(best.value);
+    return !(static_cast<float>(word) * 0x1p-32f > __expf(scaled - best.value + slack));  // true for infinities
+  };
+  auto consider = [&](float scaled, int32_t id, uint32_t word) {
+    if (promising(scaled, word) && row.stays(scaled, id)) best = better(best, {__fadd_rn(scaled, gumbel(word)), id});
+  };
+  auto hopeful = [&](float scaled) { return __fadd_rn(scaled, kMaxGumbel) >= best.value; };
+  if (row.listed) {
+    for_candidates(part, row, [&](float scaled, int32_t id) {
+      if (hopeful(scaled)) consider(scaled, id, words_of(id)[static_cast<size_t>(id % 4)]);
+    });
+  } else {
+    for (int g = threadIdx.x; 4 * g < part.size; g += kThreads) {
+      const float4 logits = reinterpret_cast<const float4*>(part.x)[g];
+      const float scaled[4] = {row.at(logits.x), row.at(logits.y), row.at(logits.z), row.at(logits.w)};
+      bool any = false;
+      for (int j = 0; j < 4; ++j) any |= row.candidate(scaled[j]) && hopeful(scaled[j]);
+      if (!any) continue;
+      const int32_t first = part.begin + 4 * g;
+      const std::array<uint32_t, 4> words = words_of(first);
+      for (int j = 0; j < 4; ++j) {
+        if (row.candidate(scaled[j])) consider(scaled[j], first + j, words[static_cast<size_t>(j)]);
+      }
     }
   }
   return cluster_best(part, best, part.shared.winner).id;
@@ -113,26 +117,27 @@ __global__ void __cluster_dims__(kRowBlocks, 1, 1) __launch_bounds__(kThreads, 2
   pdl_wait();
   const int row = static_cast<int>(blockIdx.y), rank = static_cast<int>(blockIdx.x);
   const int32_t slot = args.slots[row];
+  const int size = part_size(args.vocab), begin = rank * size;
+  float* x = reinterpret_cast<float*>(smem + kSharedBytes);
+  const float* raw = args.logits + row * args.stride + begin;
+  load_part(x, raw, max(0, min(size, args.vocab - begin)));  // before the slot has arrived
   SampledRow& out = args.out[row];
   if (slot < 0 || slot >= args.num_slots) {
     if (rank == 0 && threadIdx.x == 0) out = {};
     return;
   }
-  const int size = part_size(args.vocab), begin = rank * size;
-  float* x = reinterpret_cast<float*>(smem + kSharedBytes);
   const RowPart part{.args = args,
                      .params = args.params[slot],
                      .shared = *reinterpret_cast<RowShared*>(smem),
                      .x = x,
                      .bits = reinterpret_cast<uint32_t*>(x + size),
-                     .raw = args.logits + row * args.stride + begin,
+                     .raw = raw,
                      .slot = slot,
                      .row = row,
                      .begin = begin,
                      .size = max(0, min(size, args.vocab - begin)),
                      .num_tokens = args.history.num_tokens[slot],
                      .num_prompt = args.history.num_prompt[slot]};
-  load_part(part);
   const bool logprobs = part.params.num_logprobs >= 0;
   if (logprobs) read_raw(part);
   __syncthreads();
