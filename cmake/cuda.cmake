@@ -26,13 +26,17 @@ set(CMAKE_CUDA_EXTENSIONS OFF)
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
 add_compile_definitions(VLLM_WITH_CUDA=1 "$<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>")  # fmt 9 turns it off for nvcc
 
+add_custom_target(cuda_targets)  # every CUDA library and its tests: what `./run test --cuda` compiles
+
 # add_cuda_library(name LAYER n SRCS a.cu b.cc DEPS ours LIBS others TESTS a_cuda_test.cc)
 # As add_layer_library; the tests get the label `gpu` and skip without a device.
 function(add_cuda_library name)
   cmake_parse_arguments(A "" "LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS" ${ARGN})
   add_layer_library(${name} LAYER ${A_LAYER} SRCS ${A_SRCS} DEPS ${A_DEPS} LIBS ${A_LIBS} CUDA::cudart_static)
+  add_dependencies(cuda_targets ${name})
   if(A_TESTS)
     add_executable(${name}_test ${A_TESTS})
+    add_dependencies(cuda_targets ${name}_test)
     target_link_libraries(${name}_test PRIVATE ${name} ${A_TEST_DEPS} GTest::gmock GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES LABELS gpu TIMEOUT 300)

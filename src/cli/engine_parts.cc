@@ -70,7 +70,7 @@ Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& confi
 Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
                                    std::shared_ptr<const Checkpoint> checkpoint,
                                    const std::function<void(std::string)>& phase) {
-  if (checkpoint->total_bytes() > available_memory_bytes()) {
+  if (checkpoint && checkpoint->total_bytes() > available_memory_bytes()) {
     return error(
         ErrorCode::kResourceExhausted,
         "Out of memory: the weights have {:.2f} GiB and {:.2f} GiB are free; use a smaller or quantized model (GGUF)",

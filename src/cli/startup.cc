@@ -153,9 +153,11 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
   LOG_INFO("Model files: {} ({} ms)", path.string(), timer.lap());
 
   phase("reading the configuration");
-  ASSIGN_OR_RETURN(std::unique_ptr<Checkpoint> opened, open_checkpoint(path));
-  std::shared_ptr<const Checkpoint> checkpoint = std::move(opened);
-  const GgufFile* gguf = checkpoint->gguf();
+  std::shared_ptr<const Checkpoint> checkpoint;  // none for random weights of a folder's shapes
+  if (args.load_format != "dummy" || !std::filesystem::is_directory(path)) {
+    ASSIGN_OR_RETURN(checkpoint, open_checkpoint(path));
+  }
+  const GgufFile* gguf = checkpoint ? checkpoint->gguf() : nullptr;
   model::ModelConfig config;
   model::GenerationConfig generation;
   if (gguf) {

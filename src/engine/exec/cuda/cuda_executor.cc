@@ -41,7 +41,8 @@ CudaExecutor::~CudaExecutor() {
     std::lock_guard lock(mutex_);
     stop_ = true;
   }
-  changed_.notify_all();
+  to_worker_.notify_one();
+  to_waiter_.notify_one();
   worker_.join();
   waiter_.join();
 }
@@ -51,7 +52,7 @@ void CudaExecutor::launch(Launch launch) {
     std::lock_guard lock(mutex_);
     launches_.push_back(std::move(launch));
   }
-  changed_.notify_all();
+  to_worker_.notify_one();
 }
 
 std::vector<StepResult> CudaExecutor::take_done() {
@@ -70,13 +71,13 @@ std::optional<CudaExecutor::Launch> CudaExecutor::next_launch() {
       return launch;
     }
     if (!runner_->wants_capture() || dead_) {
-      changed_.wait(lock);
+      to_worker_.wait(lock);
       continue;
     }
     // Idle, or the last capture was long ago, and no step is half launched.
     const Clock::time_point due = last_capture_ + options_.capture_interval;
     if (!half_launched_ && (under_way_.empty() || Clock::now() >= due)) return std::nullopt;
-    changed_.wait_until(lock, std::max(due, Clock::now() + milliseconds(1)));
+    to_worker_.wait_for(lock, milliseconds(2));  // for a launch, or to look again
   }
 }
 
@@ -132,7 +133,7 @@ void CudaExecutor::push(UnderWay step) {
     std::lock_guard lock(mutex_);
     under_way_.push_back(std::move(step));
   }
-  changed_.notify_all();
+  to_waiter_.notify_one();
 }
 
 void CudaExecutor::wait_for_results() {
@@ -143,7 +144,7 @@ void CudaExecutor::wait_for_results() {
     UnderWay step;
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return stop_ || !under_way_.empty(); });
+      to_waiter_.wait(lock, [&] { return stop_ || !under_way_.empty(); });
       if (stop_) return;
       step = std::move(under_way_.front());
     }
@@ -154,7 +155,6 @@ void CudaExecutor::wait_for_results() {
       if (stop_) return;
       done_.push_back(std::move(result));
     }
-    changed_.notify_all();  // the worker may be waiting for idleness
     if (wakeup_) wakeup_();
   }
 }

@@ -60,7 +60,7 @@ class CudaExecutor final : public Executor {
   std::chrono::steady_clock::time_point last_capture_{};  // worker only
 
   std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
+  std::condition_variable to_worker_, to_waiter_;
   std::deque<Launch> launches_;
   std::deque<UnderWay> under_way_;
   std::vector<StepResult> done_;

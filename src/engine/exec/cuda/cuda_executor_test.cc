@@ -23,7 +23,7 @@ struct Answer {
   std::string error;
 };
 
-struct Run {
+struct Served {
   std::map<RequestId, Answer> answers;
   EngineStats stats;
   bool healthy = false;
@@ -53,9 +53,9 @@ std::vector<int64_t> windows(const model::KvCacheSpec& spec) {
 }
 
 // Serve all requests at once; those in `aborts` are aborted after their third token.
-Run serve(std::unique_ptr<Executor> executor, const EngineConfig& config, const model::KvCacheSpec& spec,
-          const std::vector<EngineRequest>& requests, const std::vector<RequestId>& aborts = {}) {
-  Run run;
+Served serve(std::unique_ptr<Executor> executor, const EngineConfig& config, const model::KvCacheSpec& spec,
+             const std::vector<EngineRequest>& requests, const std::vector<RequestId>& aborts = {}) {
+  Served run;
   std::mutex mutex;
   std::condition_variable changed;
   size_t ends = 0;
@@ -96,7 +96,7 @@ Run serve(std::unique_ptr<Executor> executor, const EngineConfig& config, const 
   return run;
 }
 
-Run on_cpu(const Golden& g, const EngineConfig& config, const std::vector<EngineRequest>& requests) {
+Served on_cpu(const Golden& g, const EngineConfig& config, const std::vector<EngineRequest>& requests) {
   ThreadPool pool(2);
   auto model = model::load_model(g.config, g.weights, {.dtype = DType::kFloat32, .kv_dtype = DType::kFloat32}, pool);
   EXPECT_TRUE(model) << model.error().message;
@@ -112,7 +112,7 @@ struct Gpu {
   std::vector<RequestId> aborts;
 };
 
-Run on_gpu(const Golden& g, const EngineConfig& config, const std::vector<EngineRequest>& requests, const Gpu& gpu) {
+Served on_gpu(const Golden& g, const EngineConfig& config, const std::vector<EngineRequest>& requests, const Gpu& gpu) {
   CudaExecutorOptions options{
       .engine = config, .enforce_eager = gpu.eager, .capture_interval_ms = gpu.capture_interval_ms};
   auto parts =
@@ -142,7 +142,7 @@ std::vector<EngineRequest> make_requests(int count, int max_prompt, int max_toke
   return requests;
 }
 
-void expect_same(const Run& gpu, const Run& cpu, const char* what) {
+void expect_same(const Served& gpu, const Served& cpu, const char* what) {
   int different = 0;
   size_t tokens = 0;
   for (const auto& [id, expected] : cpu.answers) {
@@ -170,11 +170,11 @@ TEST(CudaExecutor, GivesTheCpusGreedyTokens) {
   for (const char* name : {"qwen3", "gemma3", "llama-mqa-tied-biases"}) {
     const Golden g = golden(name);
     const auto requests = make_requests(32, 90, 40, g.config.vocab_size);
-    const Run cpu = on_cpu(g, engine_config(), requests);
-    const Run graphs = on_gpu(g, engine_config(), requests, {});
+    const Served cpu = on_cpu(g, engine_config(), requests);
+    const Served graphs = on_gpu(g, engine_config(), requests, {});
     expect_same(graphs, cpu, (std::string(name) + ", graphs").c_str());
     EXPECT_GT(graphs.graph_steps, 5);
-    const Run eager = on_gpu(g, engine_config(), requests, {.eager = true});
+    const Served eager = on_gpu(g, engine_config(), requests, {.eager = true});
     expect_same(eager, cpu, (std::string(name) + ", eager").c_str());
     EXPECT_EQ(eager.graph_steps, 0);
   }
@@ -188,11 +188,11 @@ TEST(CudaExecutor, SurvivesAFullPoolAndSmallChunks) {
     EngineConfig config = engine_config();
     config.max_num_seqs = 9, config.max_num_batched_tokens = 20, config.block_size = 8;
     config.max_model_len = 200, config.num_blocks = 110;
-    const Run cpu = on_cpu(g, config, requests);
-    const Run gpu = on_gpu(g, config, requests, {.capture_interval_ms = 5});
+    const Served cpu = on_cpu(g, config, requests);
+    const Served gpu = on_gpu(g, config, requests, {.capture_interval_ms = 5});
     expect_same(gpu, cpu, (std::string(name) + ", few blocks").c_str());
     if (std::string(name) == "qwen3") config.num_blocks = 40;
-    const Run fewer = on_gpu(g, config, requests, {.capture_interval_ms = 5});
+    const Served fewer = on_gpu(g, config, requests, {.capture_interval_ms = 5});
     expect_same(fewer, cpu, (std::string(name) + ", fewer blocks").c_str());
     EXPECT_GT(fewer.stats.num_preemptions + gpu.stats.num_preemptions, 0u);
     EXPECT_GT(gpu.stats.prefix_cache_hits, 0u);
@@ -216,8 +216,8 @@ TEST(CudaExecutor, SamplesAsTheCpuWithTheSameSeeds) {
     if (r.id % 9 == 1) p.prompt_logprobs = 2;
     if (r.id % 10 == 3) p.logit_bias = {{5, 3.0f}, {6, -100.0f}};
   }
-  const Run cpu = on_cpu(g, engine_config(), requests);
-  const Run gpu = on_gpu(g, engine_config(), requests, {});
+  const Served cpu = on_cpu(g, engine_config(), requests);
+  const Served gpu = on_gpu(g, engine_config(), requests, {});
   expect_same(gpu, cpu, "sampled");
   for (const auto& [id, expected] : cpu.answers) {
     const Answer& got = gpu.answers.at(id);
@@ -241,8 +241,8 @@ TEST(CudaExecutor, SurvivesAborts) {
   const auto requests = make_requests(60, 60, 50, g.config.vocab_size);
   std::vector<RequestId> aborts;
   for (RequestId id = 2; id <= 60; id += 3) aborts.push_back(id);
-  const Run cpu = on_cpu(g, engine_config(), requests);
-  const Run gpu = on_gpu(g, engine_config(), requests, {.aborts = aborts});
+  const Served cpu = on_cpu(g, engine_config(), requests);
+  const Served gpu = on_gpu(g, engine_config(), requests, {.aborts = aborts});
   int aborted = 0;
   for (const auto& [id, expected] : cpu.answers) {
     const Answer& got = gpu.answers.at(id);
