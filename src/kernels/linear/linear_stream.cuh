@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(kStreamThreads, 2) linear_stream(const __grid_
 
   int slot = 0;
   for (int tile = blockIdx.x; tile < tiles; tile += static_cast<int>(gridDim.x)) {
-    float sums[R][4] = {};
+    float sums[R][2][4] = {};  // two chains of products: the next one need not wait for the last
     for (int unit = 0; unit < my_units; ++unit) {
       const uint32_t place = ring + static_cast<uint32_t>(slot * kUnitBytes);
       uint4 x[H][2] = {};
@@ -233,12 +233,11 @@ __global__ void __launch_bounds__(kStreamThreads, 2) linear_stream(const __grid_
         }
         const uint32_t weight_place = place + static_cast<uint32_t>((kXPieces + r) * kPiece);
         const uint4 w[2] = {load_shared16(weight_place), load_shared16(weight_place + kPiece / 2)};
-#pragma unroll
-        for (int b = 0; b < 2; ++b) {
-          const uint4 high = H == 2 ? x[H - 1][b] : uint4{};
-          mma_16816<T>(sums[r], x[0][b].x, high.x, x[0][b].y, high.y, w[b].x, w[b].y);
-          mma_16816<T>(sums[r], x[0][b].z, high.z, x[0][b].w, high.w, w[b].z, w[b].w);
-        }
+        const uint4 high[2] = {H == 2 ? x[H - 1][0] : uint4{}, H == 2 ? x[H - 1][1] : uint4{}};
+        mma_16816<T>(sums[r][0], x[0][0].x, high[0].x, x[0][0].y, high[0].y, w[0].x, w[0].y);
+        mma_16816<T>(sums[r][1], x[0][1].x, high[1].x, x[0][1].y, high[1].y, w[1].x, w[1].y);
+        mma_16816<T>(sums[r][0], x[0][0].z, high[0].z, x[0][0].w, high[0].w, w[0].z, w[0].w);
+        mma_16816<T>(sums[r][1], x[0][1].z, high[1].z, x[0][1].w, high[1].w, w[1].z, w[1].w);
         if (copied < total) {
           if (!kStaged && r == 0) copy_x(slot);
           copy_weight(slot, r);
@@ -255,8 +254,9 @@ __global__ void __launch_bounds__(kStreamThreads, 2) linear_stream(const __grid_
 #pragma unroll
       for (int h = 0; h < H; ++h) {
         const int token = 8 * h + g;
+        const float2 sum = {sums[r][0][2 * h] + sums[r][1][2 * h], sums[r][0][2 * h + 1] + sums[r][1][2 * h + 1]};
         float* place = partial + ((warp * R + r) * kTokens + token) * 8 + 2 * t;
-        if (token < args.num_tokens) *reinterpret_cast<float2*>(place) = {sums[r][2 * h], sums[r][2 * h + 1]};
+        if (token < args.num_tokens) *reinterpret_cast<float2*>(place) = sum;
       }
     }
     __syncthreads();
