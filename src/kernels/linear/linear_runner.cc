@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "kernels/rms_norm/rms_norm_cuda.h"
-#include "tensor/cuda/device.h"
+#include "tensor/cuda/error.h"
 
 namespace vllm {
 namespace {
@@ -54,9 +54,11 @@ Result<std::unique_ptr<LinearRunner>> LinearRunner::create(const LinearCuda::Opt
                             options.max_n);
   auto runner = std::make_unique<LinearRunner>();
   runner->options_ = options;
-  ASSIGN_OR_RETURN(CudaDevice device, open_cuda_device(0));
-  runner->device_.sm_count = device.sm_count;
-  runner->device_.shared_bytes = static_cast<int>(device.shared_bytes) - 1024;  // less what kernels hold statically
+  int device = 0, shared_bytes = 0;
+  CUDA_RETURN_IF_ERROR(cudaGetDevice(&device));
+  CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&runner->device_.sm_count, cudaDevAttrMultiProcessorCount, device));
+  CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  runner->device_.shared_bytes = shared_bytes - 1024;  // less what kernels hold statically
   RETURN_IF_ERROR(prepare_linear_stream());
   RETURN_IF_ERROR(prepare_linear_gemm());
   const int64_t slice = std::min(options.max_tokens, kSliceTokens);

@@ -140,7 +140,8 @@ Status rms_norm_cuda(const RmsNormCudaParams& p, StreamRef stream) {
                            aligned(args.weight, 16) && aligned(args.residual, 16);
       const int wanted = vectors ? (hidden + kHeld * 4 - 1) / (kHeld * 4) : (hidden + 7) / 8;
       const int threads = std::min(kMaxThreads, (wanted + 31) / 32 * 32);
-      const LaunchShape shape{dim3(static_cast<unsigned>(p.out.size(0))), dim3(static_cast<unsigned>(threads))};
+      LaunchShape shape{dim3(static_cast<unsigned>(p.out.size(0))), dim3(static_cast<unsigned>(threads))};
+      shape.carveout = 100;  // its neighbours are linear layers
       return launch(vectors ? rms_norm_rows<Out, In> : rms_norm_any<Out, In>, shape, stream, args);
     });
   });

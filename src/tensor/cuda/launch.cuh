@@ -26,17 +26,27 @@ struct LaunchShape {
   dim3 grid, block;
   size_t smem_bytes = 0;  // above 48 KB: allow_smem first, once, at start
   bool pdl = true;        // false for kernels that do not call pdl_wait (borrowed ones)
+  // Percent of an SM's L1 that is shared memory, or -1: the driver's choice. Kernels of different splits cannot share
+  // an SM, so 100 lets a kernel overlap with neighbours that use much shared memory.
+  int carveout = -1;
 };
 
 template <typename... Params, typename... Args>
 Status launch(void (*kernel)(Params...), const LaunchShape& shape, StreamRef stream, Args&&... args) {
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchAttribute attributes[2]{};
+  unsigned count = 0;
+  if (shape.pdl) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (shape.carveout >= 0) {
+    attributes[count].id = cudaLaunchAttributePreferredSharedMemoryCarveout;
+    attributes[count++].val.sharedMemCarveout = static_cast<unsigned>(shape.carveout);
+  }
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid, config.blockDim = shape.block, config.dynamicSmemBytes = shape.smem_bytes;
   config.stream = static_cast<cudaStream_t>(stream.handle);
-  config.attrs = &attribute, config.numAttrs = shape.pdl ? 1 : 0;
+  config.attrs = attributes, config.numAttrs = count;
   return cuda_status(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...), "kernel launch");
 }
 
