@@ -149,12 +149,17 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
   GpuQuestion gpu(args);
   if (!engine::built_with_cuda()) RETURN_IF_ERROR(gpu.answer());  // nothing to wait for: stop before a download
   phase("finding the model");
-  ASSIGN_OR_RETURN(std::filesystem::path path, locate(args.model, args, phase, cancelled));
+  std::filesystem::path path = args.model;
+  // Random weights need the shapes of a folder only.
+  const bool shapes_only = args.load_format == "dummy" && std::filesystem::is_regular_file(path / "config.json");
+  if (!shapes_only) {
+    ASSIGN_OR_RETURN(path, locate(args.model, args, phase, cancelled));
+  }
   LOG_INFO("Model files: {} ({} ms)", path.string(), timer.lap());
 
   phase("reading the configuration");
-  std::shared_ptr<const Checkpoint> checkpoint;  // none for random weights of a folder's shapes
-  if (args.load_format != "dummy" || !std::filesystem::is_directory(path)) {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  if (!shapes_only) {
     ASSIGN_OR_RETURN(checkpoint, open_checkpoint(path));
   }
   const GgufFile* gguf = checkpoint ? checkpoint->gguf() : nullptr;

@@ -187,7 +187,10 @@ Status CudaModelRunner::forward(const StepInput& input) {
   RETURN_IF_ERROR(planner_.plan(input, ticket.plan));
   const StepPlan& plan = ticket.plan;
   ticket.slots.clear();
-  for (const PlannedRow& row : plan.rows) ticket.slots.push_back({.slot = row.slot});
+  for (const PlannedRow& row : plan.rows) {
+    ticket.slots.push_back({.slot = row.slot});
+    if (row.samples) ticket.out[row.last_logit()].token = -1;  // a row that nobody writes is found out
+  }
   RETURN_IF_ERROR(upload(ticket));
   if (plan.rows.empty()) return {};
   const int batch = plan.shape.num_seqs;
