@@ -289,5 +289,38 @@ TEST(LinearCudaChain, OverlappingKernelsSeeFinishedInputs) {
   }
 }
 
+TEST(LinearCuda, RefusesWhatDisagrees) {
+  REQUIRE_GPU();
+  LinearCuda linear = LinearCuda::create({.max_tokens = 4, .max_k = 64, .max_n = 64}).value();
+  ASSERT_TRUE(linear.prepare(32, 64, LinearBack::kNone));
+  DeviceArray<BFloat16> weight(std::vector<BFloat16>(32 * 64, to_bfloat16(0.5f))),
+      x(std::vector<BFloat16>(4 * 64, to_bfloat16(2.0f)));
+  DeviceArray<float> out(4 * 32);
+  LinearCudaParams good;
+  good.out = TensorView<void, 2>(out.data(), {4, 32}, DType::kFloat32);
+  good.x = TensorView<const void, 2>(x.data(), {4, 64}, DType::kBFloat16);
+  good.weight = weight.data(), good.n = 32, good.k = 64;
+  CudaStream stream = CudaStream::create().value();
+  ASSERT_TRUE(linear.run(good, stream));
+  ASSERT_TRUE(stream.synchronize());
+  for (float f : out.host()) ASSERT_EQ(f, 64.0f);
+  auto refused = [&](auto change, const char* text) {
+    LinearCudaParams p = good;
+    change(p);
+    Status status = linear.run(p, stream);
+    ASSERT_FALSE(status) << text;
+    EXPECT_NE(status.error().message.find(text), std::string::npos) << status.error().message;
+  };
+  refused([](auto& p) { p.k = 60; }, "k is 60");
+  refused([](auto& p) { p.n = 31; }, "out is [4, 32]");
+  refused([](auto& p) { p.x.shape[0] = p.out.shape[0] = 5; }, "5 rows");
+  refused([](auto& p) { p.dtype = DType::kFloat16; }, "weight is");
+  refused([](auto& p) { p.x.dtype = DType::kFloat16; }, "x is");
+  refused([](auto& p) { p.add_to_out = true, p.out.dtype = DType::kBFloat16; }, "add_to_out");
+  refused([](auto& p) { p.back = LinearBack::kGatedSilu; }, "out is [4, 32], not [4, 16]");
+  refused([](auto& p) { p.weight = nullptr; }, "weight");
+  EXPECT_FALSE(LinearCuda::create({.max_tokens = 0, .max_k = 64, .max_n = 64}));
+}
+
 }  // namespace
 }  // namespace vllm
