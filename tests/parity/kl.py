@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """KL divergence of a quantized file to its own dequantized float32 model, ours beside llama.cpp's.
 
-    kl.py MODEL.gguf TOKENIZER_FOLDER --llama LLAMA_BUILD/bin [--binary build/release/bin/model_logits] [--chunks 8]
+    kl.py MODEL.gguf TOKENIZER_FOLDER --llama LLAMA_BUILD/bin [--binary build/release/bin/model_logits] [--chunks 8] [--record docs/measurements/kl.jsonl]
 
 Both engines see the same chunks of 512 forced tokens (licence texts of Debian's base system) and are judged on the second half
 of each, as llama-perplexity does; llama.cpp runs with --no-repack. Prints mean KL of each and the ratio; the limit is 1.1.
 Needs numpy, tokenizers and a llama.cpp build (llama-quantize, llama-perplexity).
 """
 import argparse
+import datetime
 import json
 import pathlib
 import re
@@ -28,6 +29,13 @@ def run(*command):
     return done.stdout + done.stderr
 
 
+def cpu():
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    name = next(l.split(":")[1].strip() for l in lines if l.startswith("model name"))
+    flags = next(l for l in lines if l.startswith("flags")).split()
+    return f"{name} ({' '.join(f for f in flags if f.startswith(('amx', 'avx512', 'avx_vnni')) or f == 'avx2')})"
+
+
 def log_probs(binary, model, prompts, dtype, work):
     out = work / "out.bin"
     run(binary, model, prompts, out, "--dtype", dtype)
@@ -42,6 +50,7 @@ def main():
     args.add_argument("--llama", type=pathlib.Path, required=True)
     args.add_argument("--binary", default="build/release/bin/model_logits")
     args.add_argument("--chunks", type=int, default=8)
+    args.add_argument("--record", type=pathlib.Path, help="append the figures there, a JSON object a line")
     args = args.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = pathlib.Path(name)
@@ -71,7 +80,14 @@ def main():
             count += len(p)
     ours = total / count
     print(f"{args.model}: mean KL over {count} tokens: ours {ours:.6f}, llama.cpp {theirs:.6f}, ratio {ours / theirs:.3f} (limit 1.1)")
-    sys.exit(ours > 1.1 * theirs)
+    if args.record:
+        commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+        row = {"date": datetime.date.today().isoformat(), "machine": cpu(), "commit": commit, "command": f"tests/parity/kl.py --chunks {args.chunks}",
+               "load": f"{pathlib.Path(args.model).name}, {count} forced tokens", "metric": "mean KL", "unit": "nat"}
+        with args.record.open("a") as f:
+            for engine, value in (("vllm.cpp", ours), ("llama.cpp --no-repack", theirs)):
+                f.write(json.dumps({**row, "engine": engine, "value": round(float(value), 6)}) + "\n")
+    sys.exit(int(ours > 1.1 * theirs))
 
 
 main()
