@@ -58,10 +58,23 @@ constexpr Flag kCompilation[] = {
      "O"},
 };
 
+constexpr Flag kScheduler[] = {
+    {"max-prefill-tokens-beside-decodes", FlagType::kInt, "256",
+     "Prompt tokens that ride in a step that also decodes (at least; 4 for each decode if that is more). Less steadies "
+     "the time between tokens, more shortens the time to the first; 0 = no limit.",
+     B,
+     [](A a, V v) -> Status {
+       if (v.integer < 0) return bad("max-prefill-tokens-beside-decodes", "expected 0 or more");
+       a.max_prefill_tokens_beside_decodes = v.integer;
+       return {};
+     }},
+};
+
 }  // namespace
 
 const FlagGroup kGpuGroups[] = {
     {"CacheConfig", "Memory of the GPU.", kCache},
+    {"SchedulerConfig", "Steps of the GPU.", kScheduler},
     {"CompilationConfig", "CUDA graphs.", kCompilation},
 };
 const size_t kNumGpuGroups = std::size(kGpuGroups);

@@ -40,7 +40,8 @@ std::optional<StepInput> Scheduler::schedule() {
   plan.budget = config_.max_num_batched_tokens;
   plan_decodes(plan);
   if (!plan.items.empty() && config_.enable_chunked_prefill && config_.max_prefill_tokens_beside_decodes > 0)
-    plan.budget = std::min(plan.budget, config_.max_prefill_tokens_beside_decodes);
+    plan.budget = std::min(plan.budget, std::max(config_.max_prefill_tokens_beside_decodes,
+                                                 EngineConfig::kPrefillPerDecode * std::ssize(plan.items)));
   plan_prefills(plan);
   if (!plan.blocked) plan_waiting(plan);
   if (plan.items.empty()) return std::nullopt;

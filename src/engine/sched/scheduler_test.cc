@@ -146,7 +146,9 @@ TEST(Scheduler, BesideDecodesPrefillsRideInSmallChunks) {
   EXPECT_EQ(rig.step(), "+0 | 0:20*");  // nothing decodes: the whole budget
   rig.add(2, 9, 4);
   EXPECT_EQ(rig.step(), "+1 | 0:1* 1:6");
-  EXPECT_EQ(rig.step(), "0:1* 1:3*");
+  rig.add(3, 20, 4);
+  EXPECT_EQ(rig.step(), "+2 | 0:1* 1:3* 2:3");
+  EXPECT_EQ(rig.step(), "0:1* 1:1* 2:8");  // two decodes bear 8
 }
 
 TEST(Scheduler, WithoutChunkedPrefillPromptsRunWhole) {
