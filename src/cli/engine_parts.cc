@@ -113,7 +113,7 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const mo
       .on_phase = phase};
   ASSIGN_OR_RETURN(options.engine.max_model_len,
                    context_length(config.max_position, args.max_model_len, env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN")));
-  options.engine.max_prefill_tokens_beside_decodes = args.max_prefill_tokens_beside_decodes;
+  options.engine.max_mixed_batch_tokens = args.max_mixed_batch_tokens;
   if (args.num_gpu_blocks_override) options.engine.num_blocks = *args.num_gpu_blocks_override + 1;
   ASSIGN_OR_RETURN(engine::CudaEngineParts cuda, engine::make_cuda_executor(config, std::move(checkpoint),
                                                                             load_options(args, dtype, phase), options));

@@ -59,13 +59,14 @@ constexpr Flag kCompilation[] = {
 };
 
 constexpr Flag kScheduler[] = {
-    {"max-prefill-tokens-beside-decodes", FlagType::kInt, "256",
-     "Prompt tokens that ride in a step that also decodes (at least; 4 for each decode if that is more). Less steadies "
-     "the time between tokens, more shortens the time to the first; 0 = no limit.",
+    {"max-mixed-batch-tokens", FlagType::kInt, "2048",
+     "Tokens of a step that both decodes and prefills: less steadies the time between two tokens, more shortens the "
+     "time "
+     "to the first; 0 = --max-num-batched-tokens.",
      B,
      [](A a, V v) -> Status {
-       if (v.integer < 0) return bad("max-prefill-tokens-beside-decodes", "expected 0 or more");
-       a.max_prefill_tokens_beside_decodes = v.integer;
+       if (v.integer < 0) return bad("max-mixed-batch-tokens", "expected 0 or more");
+       a.max_mixed_batch_tokens = v.integer;
        return {};
      }},
 };

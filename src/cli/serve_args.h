@@ -35,7 +35,7 @@ struct ServeArgs {
   int64_t long_prefill_token_threshold = 0;
   double gpu_memory_utilization = 0.92;
   bool enforce_eager = false;
-  int64_t max_prefill_tokens_beside_decodes = 256;
+  int64_t max_mixed_batch_tokens = 2048;
   int64_t max_cudagraph_capture_size = 512, optimization_level = 2;
   int64_t max_num_queued_reqs = 0;
   // Frontend

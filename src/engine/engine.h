@@ -57,13 +57,10 @@ struct EngineConfig {
   bool enable_chunked_prefill = true;
   enum class Policy { kFcfs, kPriority } policy = Policy::kFcfs;
   int64_t long_prefill_token_threshold = 0;  // 0 = off: cap of one sequence's prefill chunk
-  // Prefill tokens of a step that also decodes: this many, or kPrefillPerDecode for each decode if that is more; 0 =
-  // what max_num_batched_tokens leaves. On a GPU the decodes read the weights anyway, so prompt tokens are all but free
-  // beside them until the GEMMs leave the bandwidth bound (about 256 tokens); more decodes bear more company, since
-  // prompts that wait would leave their places empty.
-  int64_t max_prefill_tokens_beside_decodes = 0;
-  static constexpr int64_t kPrefillPerDecode = 4;
-  int max_num_queued_reqs = 0;               // 0 = no limit
+  // Tokens of a step that both decodes and prefills; 0 = max_num_batched_tokens. Prompt tokens beside decodes use
+  // weights that are read anyway, but every decode waits for them: this bounds the time between two tokens.
+  int64_t max_mixed_batch_tokens = 0;
+  int max_num_queued_reqs = 0;     // 0 = no limit
   int num_speculative_tokens = 0;  // drafts the device may add to a decode: it then yields 1..n+1 tokens a step
 };
 

@@ -39,9 +39,10 @@ std::optional<StepInput> Scheduler::schedule() {
   Plan plan;
   plan.budget = config_.max_num_batched_tokens;
   plan_decodes(plan);
-  if (!plan.items.empty() && config_.enable_chunked_prefill && config_.max_prefill_tokens_beside_decodes > 0)
-    plan.budget = std::min(plan.budget, std::max(config_.max_prefill_tokens_beside_decodes,
-                                                 EngineConfig::kPrefillPerDecode * std::ssize(plan.items)));
+  if (!plan.items.empty() && plan.budget > 0 && config_.enable_chunked_prefill && config_.max_mixed_batch_tokens > 0) {
+    const int64_t decode_tokens = config_.max_num_batched_tokens - plan.budget;
+    plan.budget = std::clamp<int64_t>(config_.max_mixed_batch_tokens - decode_tokens, 1, plan.budget);
+  }
   plan_prefills(plan);
   if (!plan.blocked) plan_waiting(plan);
   if (plan.items.empty()) return std::nullopt;

@@ -138,17 +138,17 @@ TEST(Scheduler, LongPrefillThresholdCapsOneSequence) {
   EXPECT_EQ(rig.step(), "0:2*");
 }
 
-TEST(Scheduler, BesideDecodesPrefillsRideInSmallChunks) {
+TEST(Scheduler, AStepThatDecodesTakesSmallerChunks) {
   EngineConfig c = config(32);
-  c.max_prefill_tokens_beside_decodes = 6;
+  c.max_mixed_batch_tokens = 6;
   Rig rig(c);
-  rig.add(1, 20, 4);
+  rig.add(1, 20, 5);
   EXPECT_EQ(rig.step(), "+0 | 0:20*");  // nothing decodes: the whole budget
   rig.add(2, 9, 4);
-  EXPECT_EQ(rig.step(), "+1 | 0:1* 1:6");
+  EXPECT_EQ(rig.step(), "+1 | 0:1* 1:5");
   rig.add(3, 20, 4);
-  EXPECT_EQ(rig.step(), "+2 | 0:1* 1:3* 2:3");
-  EXPECT_EQ(rig.step(), "0:1* 1:1* 2:8");  // two decodes bear 8
+  EXPECT_EQ(rig.step(), "+2 | 0:1* 1:4* 2:1");
+  EXPECT_EQ(rig.step(), "0:1* 1:1* 2:4");
 }
 
 TEST(Scheduler, WithoutChunkedPrefillPromptsRunWhole) {
