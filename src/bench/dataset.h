@@ -33,19 +33,31 @@ Result<RangeRatio> parse_range_ratio(const std::string& text);
 
 enum class PromptForm { kText, kIds };
 
+/// What transformers, and so vLLM's client, takes for a tokenizer's vocabulary.
+struct Vocabulary {
+  int64_t size = 0;                  // without added tokens; 0: not known, then all that the tokenizer has
+  std::vector<TokenId> special_ids;  // that random text leaves out; without a size: those that are marked as special
+};
+
 /// Prompts of --dataset-name random: lengths and offsets as vLLM's client draws them for the same seed and vocabulary
-/// size. kText: runs of neighbouring ids, decoded, and cut so that they encode to the wanted length again; needs
-/// `tokenizer`. kIds: every id drawn by itself below the vocabulary size (of `tokenizer`, else --random-vocab-size),
-/// so that no two prompts share a prefix but the one that --random-prefix-len asks for.
-Result<std::vector<Sample>> random_samples(const DatasetArgs& args, PromptForm form, const text::Tokenizer* tokenizer);
+/// size. kText: runs of neighbouring ids but special ones, decoded, and cut so that they encode to the wanted length
+/// again; needs `tokenizer`. kIds: every id drawn by itself below the vocabulary size (of `tokenizer`, else
+/// --random-vocab-size), so that no two prompts share a prefix but the one that --random-prefix-len asks for.
+Result<std::vector<Sample>> random_samples(const DatasetArgs& args, PromptForm form, const text::Tokenizer* tokenizer,
+                                           const Vocabulary& vocabulary = {});
 
 /// Prompts of --dataset-name sharegpt or custom, shuffled as vLLM's client does. `tokenizer` may be null for custom.
 Result<std::vector<Sample>> file_samples(const DatasetArgs& args, const text::Tokenizer* tokenizer);
 
 /// The data set that the flags name; resolves --input-len and --output-len.
-Result<std::vector<Sample>> make_samples(DatasetArgs args, PromptForm form, const text::Tokenizer* tokenizer);
+Result<std::vector<Sample>> make_samples(DatasetArgs args, PromptForm form, const text::Tokenizer* tokenizer,
+                                         const Vocabulary& vocabulary = {});
 
+struct PromptTokenizer {
+  std::shared_ptr<const text::Tokenizer> tokenizer;
+  Vocabulary vocabulary;
+};
 /// A tokenizer from a folder, a .gguf file or a hub id.
-Result<std::shared_ptr<const text::Tokenizer>> find_tokenizer(const std::string& name, const std::string& hf_token);
+Result<PromptTokenizer> find_tokenizer(const std::string& name, const std::string& hf_token);
 
 }  // namespace vllm::bench

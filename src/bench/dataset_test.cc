@@ -133,6 +133,25 @@ TEST(RandomDataset, OfTextHasTheWantedLength) {
   EXPECT_GE(exact, 14);  // of a vocabulary of a thousand tokens, some texts refuse to settle
 }
 
+// What vLLM's client makes of the same tokenizer, seed and lengths (tests/golden/bench/make.py): text for text.
+TEST(RandomDataset, OfTextIsVllms) {
+  PromptTokenizer smollm = find_tokenizer("tests/golden/tokenizer/smollm", "").value();
+  EXPECT_EQ(smollm.vocabulary.size, 1100);
+  DatasetArgs args = small(3);
+  args.num_prompts = 6, args.random_input_len = 40, args.random_prefix_len = 6;
+  args.random_range_ratio = "0.5";
+  auto got = make_samples(args, PromptForm::kText, smollm.tokenizer.get(), smollm.vocabulary).value();
+  std::ifstream file("tests/golden/bench/random_prompts.json");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  const json::value recorded = parse_json(text).value();
+  ASSERT_EQ(recorded.as_array().size(), got.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].text, std::string_view(recorded.at(i).at("prompt").as_string())) << i;
+    EXPECT_EQ(got[i].prompt_len, recorded.at(i).at("prompt_len").as_int64()) << i;
+    EXPECT_EQ(got[i].output_len, recorded.at(i).at("output_len").as_int64()) << i;
+  }
+}
+
 TEST(RandomDataset, RefusesWhatCannotBe) {
   DatasetArgs args = small();
   args.random_input_len = 0;

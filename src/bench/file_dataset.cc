@@ -2,11 +2,8 @@
 #include <sstream>
 
 #include "base/json.h"
-#include "base/log.h"
 #include "bench/dataset.h"
 #include "bench/random.h"
-#include "hub/checkpoint.h"
-#include "hub/hub.h"
 
 namespace vllm::bench {
 namespace {
@@ -113,7 +110,8 @@ Result<std::vector<Sample>> file_samples(const DatasetArgs& args, const text::To
   return out;
 }
 
-Result<std::vector<Sample>> make_samples(DatasetArgs args, PromptForm form, const text::Tokenizer* tokenizer) {
+Result<std::vector<Sample>> make_samples(DatasetArgs args, PromptForm form, const text::Tokenizer* tokenizer,
+                                         const Vocabulary& vocabulary) {
   if (args.input_len) args.random_input_len = *args.input_len;
   if (args.output_len) {
     args.random_output_len = args.custom_output_len = *args.output_len;
@@ -122,19 +120,7 @@ Result<std::vector<Sample>> make_samples(DatasetArgs args, PromptForm form, cons
   if (args.dataset_name != "random") return file_samples(args, tokenizer);
   if (!args.dataset_path.empty())
     return invalid_argument("--dataset-path goes with --dataset-name sharegpt or custom, not random");
-  return random_samples(args, form, tokenizer);
-}
-
-Result<std::shared_ptr<const text::Tokenizer>> find_tokenizer(const std::string& name, const std::string& hf_token) {
-  std::error_code ignored;  // a folder with a tokenizer alone will do
-  if (std::filesystem::exists(std::filesystem::path(name) / "tokenizer.json", ignored))
-    return text::load_tokenizer(name).with_context("--tokenizer {}", name);
-  HubOptions options = hub_options_from_env();
-  if (!hf_token.empty()) options.token = hf_token;
-  ASSIGN_OR_RETURN(std::filesystem::path path, find_model(name, options).with_context("--tokenizer {}", name));
-  if (path.extension() != ".gguf") return text::load_tokenizer(path).with_context("--tokenizer {}", name);
-  ASSIGN_OR_RETURN(std::unique_ptr<Checkpoint> checkpoint, open_checkpoint(path));
-  return text::load_gguf_tokenizer(*checkpoint->gguf()).with_context("--tokenizer {}", name);
+  return random_samples(args, form, tokenizer, vocabulary);
 }
 
 }  // namespace vllm::bench

@@ -1,7 +1,7 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
-#include "base/log.h"
 #include "bench/dataset.h"
 #include "bench/random.h"
 
@@ -13,26 +13,30 @@ Result<double> ratio_of(double value) {
   return invalid_argument("--random-range-ratio: {} is not in [0, 1)", value);
 }
 
-// Ids that a text may be made of: all but the special ones.
-std::vector<TokenId> plain_ids(const text::Tokenizer& tokenizer) {
+// Ids that a text may be made of.
+std::vector<TokenId> plain_ids(const text::Tokenizer& tokenizer, const Vocabulary& vocabulary, int64_t size) {
   std::vector<TokenId> out;
-  out.reserve(static_cast<size_t>(tokenizer.vocab_size()));
-  for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
-    if (!tokenizer.is_special(id)) out.push_back(id);
+  out.reserve(static_cast<size_t>(size));
+  const std::vector<TokenId>& special = vocabulary.special_ids;
+  for (TokenId id = 0; id < size; ++id) {
+    bool is_special =
+        vocabulary.size > 0 ? std::find(special.begin(), special.end(), id) != special.end() : tokenizer.is_special(id);
+    if (!is_special) out.push_back(id);
   }
   return out;
 }
 
 // A text that encodes to `length` tokens, from one that decodes from `ids`: too long ones are cut, too short ones get
 // random tokens, a few times. vLLM's client does the same, with the same draws.
-Result<Sample> settle(std::vector<TokenId> ids, size_t length, const text::Tokenizer& tokenizer, NumpyRng& rng) {
+Result<Sample> settle(std::vector<TokenId> ids, size_t length, const text::Tokenizer& tokenizer, int64_t vocab_size,
+                      NumpyRng& rng) {
   Sample out;
   for (int tries_left = 10;; --tries_left) {
     out.text = tokenizer.decode(ids);
     ASSIGN_OR_RETURN(ids, tokenizer.encode(out.text, {.add_special_tokens = false}));
     if (ids.size() == length || tries_left <= 0) break;
     if (ids.size() > length) ids.resize(length);
-    while (ids.size() < length) ids.push_back(static_cast<TokenId>(rng.integers(0, tokenizer.vocab_size())));
+    while (ids.size() < length) ids.push_back(static_cast<TokenId>(rng.integers(0, vocab_size)));
   }
   out.prompt_len = static_cast<int64_t>(ids.size());
   return out;
@@ -67,7 +71,8 @@ Result<RangeRatio> parse_range_ratio(const std::string& text) {
   return out;
 }
 
-Result<std::vector<Sample>> random_samples(const DatasetArgs& args, PromptForm form, const text::Tokenizer* tokenizer) {
+Result<std::vector<Sample>> random_samples(const DatasetArgs& args, PromptForm form, const text::Tokenizer* tokenizer,
+                                           const Vocabulary& vocabulary) {
   ASSIGN_OR_RETURN(RangeRatio ratio, parse_range_ratio(args.random_range_ratio));
   int64_t num_special = 0;  // what the server's tokenizer will put in front of a text
   if (form == PromptForm::kText) {
@@ -75,8 +80,11 @@ Result<std::vector<Sample>> random_samples(const DatasetArgs& args, PromptForm f
     ASSIGN_OR_RETURN(std::vector<TokenId> nothing, tokenizer->encode(""));
     num_special = static_cast<int64_t>(nothing.size());
   }
-  const int64_t vocab_size = tokenizer ? tokenizer->vocab_size() : args.random_vocab_size;
-  const std::vector<TokenId> allowed = form == PromptForm::kText ? plain_ids(*tokenizer) : std::vector<TokenId>{};
+  const int64_t vocab_size = vocabulary.size > 0 ? vocabulary.size
+                             : tokenizer         ? tokenizer->vocab_size()
+                                                 : args.random_vocab_size;
+  const std::vector<TokenId> allowed =
+      form == PromptForm::kText ? plain_ids(*tokenizer, vocabulary, vocab_size) : std::vector<TokenId>{};
   if (form == PromptForm::kText && allowed.empty()) return invalid_argument("the tokenizer has special tokens only");
 
   const LengthRange input = length_range(std::max<int64_t>(0, args.random_input_len - num_special), ratio.input, 0);
@@ -100,7 +108,7 @@ Result<std::vector<Sample>> random_samples(const DatasetArgs& args, PromptForm f
                                   : allowed[static_cast<size_t>(rng.integers(0, static_cast<int64_t>(allowed.size())))];
   }
   if (form == PromptForm::kText && prefix_len > 0) {
-    ASSIGN_OR_RETURN(Sample settled, settle(prefix, prefix_len, *tokenizer, rng));
+    ASSIGN_OR_RETURN(Sample settled, settle(prefix, prefix_len, *tokenizer, vocab_size, rng));
     ASSIGN_OR_RETURN(prefix, tokenizer->encode(settled.text, {.add_special_tokens = false}));
   }
 
@@ -118,8 +126,8 @@ Result<std::vector<Sample>> random_samples(const DatasetArgs& args, PromptForm f
       sample.prompt_len = static_cast<int64_t>(ids.size());
       sample.ids = std::move(ids);
     } else {
-      ASSIGN_OR_RETURN(sample,
-                       settle(std::move(ids), prefix_len + static_cast<size_t>(lengths.input[i]), *tokenizer, rng));
+      ASSIGN_OR_RETURN(sample, settle(std::move(ids), prefix_len + static_cast<size_t>(lengths.input[i]), *tokenizer,
+                                      vocab_size, rng));
     }
     sample.output_len = lengths.output[i];
     out.push_back(std::move(sample));

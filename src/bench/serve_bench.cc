@@ -22,14 +22,12 @@
 namespace vllm::bench {
 namespace {
 
-using Tokenizer = std::shared_ptr<const text::Tokenizer>;
-
 // Everything that is known before the first request.
 struct Plan {
   RequestPlan request;
   std::string model_id;
   std::optional<std::string> tokenizer_id;
-  Tokenizer tokenizer;  // may be null
+  PromptTokenizer tokens;  // of it; the tokenizer may be null
   std::vector<Sample> samples;
   Goodput goodput;
   Headers metadata;
@@ -113,13 +111,13 @@ Status plan_samples(const ServeBenchArgs& args, Plan& plan) {
   std::string name = args.tokenizer;
   if (name.empty() && !args.skip_tokenizer_init && !ids_will_do && args.dataset_name != "custom") name = plan.model_id;
   if (!name.empty() && !args.skip_tokenizer_init) {
-    ASSIGN_OR_RETURN(plan.tokenizer, find_tokenizer(name, args.hf_token));
+    ASSIGN_OR_RETURN(plan.tokens, find_tokenizer(name, args.hf_token));
     plan.tokenizer_id = name;
   }
-  if (is_random && !ids_will_do && !plan.tokenizer)
+  if (is_random && !ids_will_do && !plan.tokens.tokenizer)
     return invalid_argument("chat completions with random prompts need a tokenizer: --tokenizer");
-  const PromptForm form = plan.tokenizer ? PromptForm::kText : PromptForm::kIds;
-  ASSIGN_OR_RETURN(plan.samples, make_samples(args, form, plan.tokenizer.get()));
+  const PromptForm form = plan.tokens.tokenizer ? PromptForm::kText : PromptForm::kIds;
+  ASSIGN_OR_RETURN(plan.samples, make_samples(args, form, plan.tokens.tokenizer.get(), plan.tokens.vocabulary));
   if (!is_random) {
     std::printf("Prompts: text of %s\n", args.dataset_path.c_str());
   } else if (form == PromptForm::kText) {
@@ -290,8 +288,8 @@ Status run(ServeBenchArgs& args) {
                                              .on_progress = progress_line(jobs.size(), !args.disable_tqdm)});
 
   print_failures(load.outcomes);
-  const ServeMetrics metrics =
-      compute_metrics(load.outcomes, count_tokens(load.outcomes, plan.tokenizer.get()), load.duration_s, plan.goodput);
+  const ServeMetrics metrics = compute_metrics(load.outcomes, count_tokens(load.outcomes, plan.tokens.tokenizer.get()),
+                                               load.duration_s, plan.goodput);
   Report report = make_report(load, metrics, plan.report);
   std::fputs(report.table.c_str(), stdout);
 
