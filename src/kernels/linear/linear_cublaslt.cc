@@ -3,6 +3,7 @@
 #include <cublasLt.h>
 #include <dlfcn.h>
 
+#include <array>
 #include <map>
 #include <mutex>
 
@@ -14,6 +15,7 @@ namespace vllm {
 namespace {
 
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;
+constexpr int kMaxProposals = 16;
 
 // The functions that we call. dlclose is never called: the library keeps threads and device state.
 struct Library {
@@ -145,13 +147,14 @@ std::optional<cublasLtMatmulAlgo_t> CublasLt::Impl::ask(const CublasLtShape& sha
                          CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
     ok = ok && lib.preference_set(preference, attribute, &alignment, sizeof alignment) == CUBLAS_STATUS_SUCCESS;
   }
-  cublasLtMatmulHeuristicResult_t result{};
+  std::array<cublasLtMatmulHeuristicResult_t, kMaxProposals> results{};
   int found = 0;
-  ok = ok && lib.heuristic(handle, d.matmul, d.weight, d.x, d.out, d.out, preference, 1, &result, &found) ==
-                 CUBLAS_STATUS_SUCCESS;
+  ok = ok && lib.heuristic(handle, d.matmul, d.weight, d.x, d.out, d.out, preference, kMaxProposals, results.data(),
+                           &found) == CUBLAS_STATUS_SUCCESS;
   lib.preference_destroy(preference);
-  if (!ok || found < 1 || result.state != CUBLAS_STATUS_SUCCESS) return {};
-  return result.algo;
+  const auto rank = static_cast<size_t>(shape.rank);
+  if (!ok || shape.rank >= found || results[rank].state != CUBLAS_STATUS_SUCCESS) return {};
+  return results[rank].algo;
 }
 
 Status CublasLt::prepare(const CublasLtShape& shape) {
