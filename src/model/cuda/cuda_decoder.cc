@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/decode_attention/decode_attention_cuda.h"
 #include "kernels/embedding/embedding_cuda.h"
 #include "kernels/qkv_finish/qkv_finish_cuda.h"
 #include "kernels/rms_norm/rms_norm_cuda.h"
@@ -68,8 +69,22 @@ int CudaDecoder::phase(const CudaBatch& batch, size_t group) const {
   return batch.phase * static_cast<int>(shape_.kv_spec.groups.size()) + static_cast<int>(group);
 }
 
+bool CudaDecoder::fuses_attention(const CudaBatch& b) const {
+  const ModelConfig& c = config_;
+  return b.decode && b.num_seqs <= kFusedSeqs &&
+         decode_attention_fits({.num_heads = c.num_heads,
+                                .num_kv_heads = c.num_kv_heads,
+                                .head_dim = c.head_dim,
+                                .block_size = limits_.block_size,
+                                .rotary_dim = 2 * static_cast<int64_t>(shape_.rope.inv_freq.size()),
+                                .dtype = dtype_,
+                                .kv_dtype = shape_.kv_spec.dtype}) &&
+         (!shape_.has_local_rope || shape_.rope_local.inv_freq.size() == shape_.rope.inv_freq.size());
+}
+
 Status CudaDecoder::plan_attention(const Step& s) {
   const CudaBatch& b = s.batch;
+  if (fuses_attention(b)) return {};
   for (size_t g = 0; g < shape_.kv_spec.groups.size(); ++g) {
     RETURN_IF_ERROR(attention_->plan({.num_seqs = b.num_seqs,
                                       .num_tokens = b.num_tokens,
@@ -142,6 +157,45 @@ Status CudaDecoder::attention(int layer, const Step& s) {
     RETURN_IF_ERROR(norm_linear(s, begin, end, w.attention_norm, c.post_norms && layer > 0, w.qkv,
                                 s.a.qkv.slice(begin, end), LinearBack::kNone));
   }
+  RETURN_IF_ERROR(fuses_attention(s.batch) ? fused_attention(layer, s) : split_attention(layer, s));
+  for (int64_t begin = 0; begin < num_tokens; begin += kSliceTokens) {
+    const int64_t end = std::min(num_tokens, begin + kSliceTokens);
+    RETURN_IF_ERROR(linear_add(s, begin, end, w.o, s.a.attention.slice(begin, end), w.attention_post_norm));
+  }
+  return {};
+}
+
+Status CudaDecoder::fused_attention(int layer, const Step& s) {
+  if (!runs(kAttention)) return {};
+  const ModelConfig& c = config_;
+  const CudaLayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const auto group = static_cast<size_t>(shape_.places[static_cast<size_t>(layer)].group);
+  const bool sliding = c.layer_is_sliding[static_cast<size_t>(layer)];
+  const bool local = sliding && shape_.has_local_rope;
+  return decode_attention_cuda({.out = s.a.attention,
+                                .qkv = s.a.qkv,
+                                .num_heads = c.num_heads,
+                                .num_kv_heads = c.num_kv_heads,
+                                .head_dim = c.head_dim,
+                                .q_norm = w.q_norm,
+                                .k_norm = w.k_norm,
+                                .norm_eps = eps(),
+                                .cos = local ? s.a.local_cos : s.a.cos,
+                                .sin = local ? s.a.local_sin : s.a.sin,
+                                .kv = shape_.kv_layer(layer, s.kv),
+                                .slot_mapping = s.batch.slot_mapping[group],
+                                .block_table = s.batch.block_tables[group].slice(0, s.batch.num_seqs),
+                                .seq_lens = s.batch.seq_lens,
+                                .scale = shape_.attention_scale,
+                                .softcap = static_cast<float>(c.attn_logit_softcap),
+                                .sliding_window = sliding ? c.sliding_window : 0},
+                               s.stream);
+}
+
+Status CudaDecoder::split_attention(int layer, const Step& s) {
+  const ModelConfig& c = config_;
+  const CudaLayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const int64_t num_tokens = s.batch.num_tokens;
   const auto group = static_cast<size_t>(shape_.places[static_cast<size_t>(layer)].group);
   const bool sliding = c.layer_is_sliding[static_cast<size_t>(layer)];
   const bool local = sliding && shape_.has_local_rope;
@@ -171,10 +225,6 @@ Status CudaDecoder::attention(int layer, const Step& s) {
                                      .softcap = static_cast<float>(c.attn_logit_softcap),
                                      .sliding_window = sliding ? c.sliding_window : 0},
                                     phase(s.batch, group), s.stream));
-  }
-  for (int64_t begin = 0; begin < num_tokens; begin += kSliceTokens) {
-    const int64_t end = std::min(num_tokens, begin + kSliceTokens);
-    RETURN_IF_ERROR(linear_add(s, begin, end, w.o, s.a.attention.slice(begin, end), w.attention_post_norm));
   }
   return {};
 }

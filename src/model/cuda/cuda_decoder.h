@@ -18,6 +18,7 @@ class CudaDecoder final : public CudaModel {
  public:
   static constexpr int64_t kSliceTokens = 2048;
   static constexpr int64_t kMaxLogits = 256;  // rows of a compute_logits call
+  static constexpr int kFusedSeqs = 16;       // decodes of up to so many sequences use decode_attention
 
   CudaDecoder(ModelConfig config, const LoadOptions& options, CudaDecoderWeights weights);
 
@@ -60,6 +61,10 @@ class CudaDecoder final : public CudaModel {
   Status make_rope_tables(const Step& s);
   Status plan_attention(const Step& s);
   Status attention(int layer, const Step& s);
+  /// From qkv to attention: in one kernel, or by qkv_finish and the planned attention.
+  bool fuses_attention(const CudaBatch& batch) const;
+  Status fused_attention(int layer, const Step& s);
+  Status split_attention(int layer, const Step& s);
   Status mlp(int layer, const Step& s);
   Status final_norm(const Step& s, TensorView<void, 2> hidden);
   /// out of [begin, end) = weight * norm(x); with post norms h is added to x first where `pending`.

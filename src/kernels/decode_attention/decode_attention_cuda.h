@@ -1,0 +1,47 @@
+#pragma once
+// A decode step's attention from the raw QKV projection, in one kernel: head norms, rotary embedding, the write of the
+// new key and value, and attention over the paged KV cache. The same as qkv_finish_cuda and PagedAttentionCuda one
+// after the other, for small batches, where launches and latencies are most of the time. It needs no plan: lengths are
+// read on the device, so a captured call follows them.
+#include <cstdint>
+
+#include "base/result.h"
+#include "kernels/kv_layout/kv_layout_cuda.h"
+#include "tensor/cuda/stream_ref.h"
+#include "tensor/tensor_view.h"
+
+namespace vllm {
+
+struct DecodeAttentionParams {
+  TensorView<void, 2> out;        // [num_seqs, num_heads * head_dim] of T; rows of padding are not written
+  TensorView<const void, 2> qkv;  // [num_seqs, (num_heads + 2 * num_kv_heads) * head_dim] of T; stays as it is
+  int num_heads = 0, num_kv_heads = 0, head_dim = 0;
+  const float* q_norm = nullptr;  // [head_dim] or none
+  const float* k_norm = nullptr;
+  float norm_eps = 1e-6f;
+  TensorView<const float, 2> cos, sin;       // [num_seqs, rotary_dim / 2] of rope_table_cuda
+  KvLayerView kv;                            // of T; keys of positions below seq_len - 1 are there already
+  const int64_t* slot_mapping = nullptr;     // [num_seqs] where the new key goes; negative or in page 0: not written
+  TensorView<const int32_t, 2> block_table;  // [num_seqs, max_blocks]
+  const int32_t* seq_lens = nullptr;         // [num_seqs], the new token included; 0 = padding
+  float scale = 1, softcap = 0;
+  int64_t sliding_window = 0;  // keys a query sees, itself included; 0 = all
+  int blocks = 0;              // thread blocks of a sequence and KV head: 1, 2, 4, 8 or 16; 0 = chosen
+};
+
+/// What decides whether the kernel can do a layer.
+struct DecodeAttentionShape {
+  int num_heads = 0, num_kv_heads = 0, head_dim = 0, block_size = 0;
+  int64_t rotary_dim = 0;
+  DType dtype = DType::kBFloat16, kv_dtype = DType::kBFloat16;
+};
+/// T and the cache of the same 16-bit type, heads of 64 or 128, at most 8 query heads a KV head, pages of 16 n tokens.
+bool decode_attention_fits(const DecodeAttentionShape& s);
+
+/// Thread blocks of a sequence and KV head that fill the device (of `sms` SMs) about twice: a power of two up to 8.
+int decode_attention_blocks(int num_seqs, int num_kv_heads, int sms);
+
+/// Row i of everything is sequence i.
+Status decode_attention_cuda(const DecodeAttentionParams& p, StreamRef stream);
+
+}  // namespace vllm
