@@ -1,9 +1,10 @@
 """Ten minutes of random good and bad requests, aborts and readers that never read; then everything must be as it was.
 
-    soak.py --binary vllm --model X.gguf [--seconds 600] [--workers 12]
+    soak.py --binary vllm --model X.gguf [--seconds 600] [--requests N] [--workers 12] [--log FILE] [-- FLAGS]
 
 At the end every KV block is free, the answers of good requests equal those that a quiet server gave, and the process is alive.
-Standard library only.
+--requests ends it after so many, if that comes first. FLAGS go to the server: `-- --device cuda --dtype float32` (a GPU gives the
+quiet server's answers in float32, and in two bytes with VLLM_BATCH_INVARIANT=1). Standard library only.
 """
 import argparse
 import http.client
@@ -21,6 +22,9 @@ ARGS.add_argument("--model", required=True)
 ARGS.add_argument("--seconds", type=float, default=600)
 ARGS.add_argument("--workers", type=int, default=12)
 ARGS.add_argument("--seed", type=int, default=1)
+ARGS.add_argument("--requests", type=int, default=1 << 40)
+ARGS.add_argument("--log", default="build/soak.log")
+ARGS.add_argument("flags", nargs="*")
 
 GOOD = [{"model": "m", "prompt": f"Fact number {i}: the", "max_tokens": 4 + i % 29, "temperature": [0, 0.8][i % 2], "seed": i, "ignore_eos": True} for i in range(24)]
 BAD = [
@@ -44,17 +48,19 @@ class Soak:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        self.log = open("build/soak.log", "wb")
+        self.log = open(options.log, "wb")
         self.process = subprocess.Popen(
             [options.binary, "serve", options.model, "--host", "127.0.0.1", "--port", str(self.port), "--served-model-name", "m", "--max-model-len", "2048",
-             "--num-gpu-blocks-override", "256", "--max-num-seqs", "16", "--disable-uvicorn-access-log"], stderr=self.log, stdout=self.log)
+             "--num-gpu-blocks-override", "256", "--max-num-seqs", "16", "--disable-uvicorn-access-log", *options.flags], stderr=self.log, stdout=self.log)
         self.counts = {}
+        self.total = 0
         self.problems = []
         self.lock = threading.Lock()
 
     def count(self, name):
         with self.lock:
             self.counts[name] = self.counts.get(name, 0) + 1
+            self.total += 1
 
     def problem(self, text):
         with self.lock:
@@ -84,7 +90,7 @@ class Soak:
             except OSError:
                 pass
             time.sleep(0.1)
-        raise SystemExit("the server did not start; see build/soak.log")
+        raise SystemExit(f"the server did not start; see {self.options.log}")
 
     def good(self, index, expected):
         status, body = self.post("/v1/completions", json.dumps(GOOD[index]).encode())
@@ -119,7 +125,7 @@ class Soak:
 
     def worker(self, seed, expected, end):
         rng = random.Random(seed)
-        while time.time() < end:
+        while time.time() < end and self.total < self.options.requests:
             try:
                 kind = rng.random()
                 if kind < 0.5:
@@ -144,11 +150,12 @@ class Soak:
     def run(self):
         self.wait_ready()
         expected = [json.loads(self.post("/v1/completions", json.dumps(g).encode())[1])["choices"][0]["text"] for g in GOOD]
-        end = time.time() + self.options.seconds
+        start, end = time.time(), time.time() + self.options.seconds
         threads = [threading.Thread(target=self.worker, args=(self.options.seed * 1000 + i, expected, end)) for i in range(self.options.workers)]
         for t in threads:
             t.start()
-        time.sleep(min(30, self.options.seconds / 4))
+        while time.time() < start + min(30, self.options.seconds / 4) and any(t.is_alive() for t in threads):
+            time.sleep(0.1)
         early = self.memory_mib()
         for t in threads:
             t.join()
@@ -159,6 +166,8 @@ class Soak:
         usage = self.metric("vllm:kv_cache_usage_perc")
         if usage != 0:
             self.problem(f"KV blocks are still in use: {usage}")
+        if (health := self.get("/health")[0]) != 200:
+            self.problem(f"/health answers {health}")
         if self.process.poll() is not None:
             self.problem(f"the server ended with {self.process.returncode}")
         print(f"{self.counts}; memory {early:.0f} MiB early, {self.memory_mib():.0f} MiB at the end")
@@ -167,7 +176,7 @@ class Soak:
             self.problem(f"exit status {self.process.returncode}")
         for text in self.problems[:20]:
             print("PROBLEM:", text)
-        print(f"soak: {len(self.problems)} problems in {self.options.seconds:.0f} s")
+        print(f"soak: {len(self.problems)} problems in {time.time() - start:.0f} s, {self.total} requests, {self.total - self.counts.get('good', 0)} of them bad or left")
         return bool(self.problems)
 
 
