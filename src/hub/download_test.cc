@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 
 #include "base/mapped_file.h"
@@ -332,7 +333,8 @@ TEST_F(Download, StopsWhenCancelledAndGoesOnLater) {
   cancelled = false;
   ASSERT_TRUE(run());
   expect_whole();
-  EXPECT_EQ(hub.requests().back().header("range"), "bytes=100000-");
+  auto goes_on = [](const TestRequest& request) { return request.header("range") == "bytes=100000-"; };
+  EXPECT_TRUE(std::ranges::any_of(hub.requests(), goes_on));  // which file is asked for last is up to the machine
 }
 
 }  // namespace
