@@ -92,9 +92,9 @@ bool decode_attention_fits(const DecodeAttentionShape& s) {
 }
 
 int decode_attention_blocks(int num_seqs, int num_kv_heads, int sms) {
-  int blocks = 8;
-  while (blocks > 1 && int64_t{num_seqs} * num_kv_heads * blocks > 2 * sms) blocks /= 2;
-  return blocks;
+  int blocks = 16;
+  while (blocks > 2 && int64_t{num_seqs} * num_kv_heads * blocks > sms) blocks /= 2;
+  return int64_t{num_seqs} * num_kv_heads * blocks > 2 * sms ? 1 : blocks;
 }
 
 Status decode_attention_cuda(const DecodeAttentionParams& p, StreamRef stream) {

@@ -171,11 +171,11 @@ TEST(DecodeAttentionCuda, GivesTheSameBitsEveryTime) {
 }
 
 TEST(DecodeAttentionCuda, PicksBlocksThatFillTheDevice) {
-  EXPECT_EQ(decode_attention_blocks(1, 8, 132), 8);
-  EXPECT_EQ(decode_attention_blocks(8, 8, 132), 4);
+  EXPECT_EQ(decode_attention_blocks(1, 8, 132), 16);
+  EXPECT_EQ(decode_attention_blocks(8, 8, 132), 2);
   EXPECT_EQ(decode_attention_blocks(16, 8, 132), 2);
   EXPECT_EQ(decode_attention_blocks(64, 8, 132), 1);
-  EXPECT_EQ(decode_attention_blocks(1, 1, 132), 8);
+  EXPECT_EQ(decode_attention_blocks(1, 1, 132), 16);
 }
 
 TEST(DecodeAttentionCuda, RefusesWhatDisagrees) {

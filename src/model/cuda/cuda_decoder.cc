@@ -71,7 +71,7 @@ int CudaDecoder::phase(const CudaBatch& batch, size_t group) const {
 
 bool CudaDecoder::fuses_attention(const CudaBatch& b) const {
   const ModelConfig& c = config_;
-  return b.decode && b.num_seqs <= kFusedSeqs &&
+  return b.decode && !b.long_context && b.num_seqs <= kFusedSeqs &&
          decode_attention_fits({.num_heads = c.num_heads,
                                 .num_kv_heads = c.num_kv_heads,
                                 .head_dim = c.head_dim,

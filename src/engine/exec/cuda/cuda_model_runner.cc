@@ -195,14 +195,22 @@ Status CudaModelRunner::forward(const StepInput& input) {
   if (plan.rows.empty()) return {};
   const int batch = plan.shape.num_seqs;
   const bool graph = plan.decode && batch <= options_.max_graph_batch && batch <= logits_rows_;
+  const int64_t longest = plan.seq_lens.empty() ? 0 : *std::max_element(plan.seq_lens.begin(), plan.seq_lens.end());
+  const GraphKey key{.batch = batch, .long_context = plan.decode && model_->is_long(batch, longest)};
   if (graph) {
-    if (auto it = graphs_.find(batch); it != graphs_.end()) {
+    if (auto it = graphs_.find(key); it != graphs_.end()) {
       ++num_graph_steps_;
       return it->second.launch(stream_);
     }
-    if (!failed_.contains(batch)) wanted_.insert(batch);
+    if (!failed_.contains(key)) wanted_.insert(key);
   }
-  return launch_forward(plan.shape, plan.decode, plan.query_start, plan.seq_lens, ticket.phase, stream_);
+  return launch_forward(plan.shape,
+                        {.decode = plan.decode,
+                         .long_context = key.long_context,
+                         .query_start = plan.query_start,
+                         .seq_lens = plan.seq_lens,
+                         .phase = ticket.phase},
+                        stream_);
 }
 
 // The staging area holds nearly every step whole; what does not fit goes in turns.
@@ -226,8 +234,7 @@ Status CudaModelRunner::upload(Ticket& ticket) {
   return {};
 }
 
-Status CudaModelRunner::launch_forward(const BatchShape& shape, bool decode, std::span<const int32_t> query_start,
-                                       std::span<const int32_t> seq_lens, int phase, StreamRef stream) {
+Status CudaModelRunner::launch_forward(const BatchShape& shape, const Known& known, StreamRef stream) {
   RETURN_IF_ERROR(prepare_batch(words_.as<int32_t>(), layout_, arrays_, shape, stream));
   model::CudaBatch batch;
   batch.num_tokens = shape.num_tokens, batch.num_seqs = shape.num_seqs, batch.num_logits = shape.num_logits;
@@ -241,9 +248,9 @@ Status CudaModelRunner::launch_forward(const BatchShape& shape, bool decode, std
                                     std::array<int64_t, 2>{shape.num_seqs, layout_.max_blocks});
     batch.slot_mapping.push_back(arrays_.slot_mapping + g * max_tokens_);
   }
-  batch.decode = decode;
-  batch.host_query_start = query_start, batch.host_seq_lens = seq_lens;
-  batch.phase = phase;
+  batch.decode = known.decode, batch.long_context = known.long_context;
+  batch.host_query_start = known.query_start, batch.host_seq_lens = known.seq_lens;
+  batch.phase = known.phase;
   RETURN_IF_ERROR(model_->forward(batch, kv_, hidden_rows(0, shape.num_logits), stream));
   return launch_logits(0, std::min<int64_t>(shape.num_logits, logits_rows_), stream);
 }
@@ -343,19 +350,21 @@ StepResult CudaModelRunner::collect(Ticket& ticket) {
 
 void CudaModelRunner::capture_one() {
   if (wanted_.empty()) return;
-  const int batch = *wanted_.begin();
+  const GraphKey key = *wanted_.begin();
+  const int batch = key.batch;
   wanted_.erase(wanted_.begin());
   auto start = std::chrono::steady_clock::now();
   auto launches = [&](StreamRef stream) {
-    return launch_forward({.num_seqs = batch, .num_tokens = batch, .num_logits = batch}, true, {}, {}, 0, stream);
+    return launch_forward({.num_seqs = batch, .num_tokens = batch, .num_logits = batch},
+                          {.decode = true, .long_context = key.long_context}, stream);
   };
   Result<CudaGraph> graph = CudaGraph::capture(stream_, launches);
   if (!graph) {
-    failed_.insert(batch);
+    failed_.insert(key);
     LOG_WARNING("no CUDA graph for decodes of {} sequences, which run without one: {}", batch, graph.error().message);
     return;
   }
-  graphs_.insert_or_assign(batch, std::move(*graph));
+  graphs_.insert_or_assign(key, std::move(*graph));
   LOG_DEBUG("CUDA graph for decodes of {} sequences captured in {:.1f} ms", batch,
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
 }

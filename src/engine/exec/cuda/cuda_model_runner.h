@@ -68,8 +68,19 @@ class CudaModelRunner {
   Status allocate();
   Result<SamplingPlace> start_slot(const SlotStart& start);
   Status upload(Ticket& ticket);
-  Status launch_forward(const BatchShape& shape, bool decode, std::span<const int32_t> query_start,
-                        std::span<const int32_t> seq_lens, int phase, StreamRef stream);
+  // What a graph is captured for.
+  struct GraphKey {
+    int batch = 0;  // padded
+    bool long_context = false;
+    auto operator<=>(const GraphKey&) const = default;
+  };
+  // What the worker knows of a step, beside its shape.
+  struct Known {
+    bool decode = false, long_context = false;
+    std::span<const int32_t> query_start, seq_lens;  // not for decode
+    int phase = 0;
+  };
+  Status launch_forward(const BatchShape& shape, const Known& known, StreamRef stream);
   Status launch_logits(int64_t begin, int64_t end, StreamRef stream);
   Status sample_tile(Ticket& ticket, const SampleInput& input, int64_t begin, int64_t end);
   Status finish_host_rows(Ticket& ticket, const SampleInput& input, int64_t begin, int64_t end);
@@ -97,8 +108,8 @@ class CudaModelRunner {
   size_t next_ = 0;
   Ticket* open_ = nullptr;  // forward launched, sampling not yet
 
-  std::map<int, CudaGraph> graphs_;  // by padded batch
-  std::set<int> wanted_, failed_;
+  std::map<GraphKey, CudaGraph> graphs_;
+  std::set<GraphKey> wanted_, failed_;
   std::atomic<int64_t> num_graph_steps_{0};
 };
 
