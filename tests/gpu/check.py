@@ -20,11 +20,12 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from common import machine, record  # noqa: E402
+from common import machine, program_env, record  # noqa: E402
 
 # What memcheck runs of each binary, chosen to end within a minute of its slowed-down time: every kernel, not every size.
 MEMCHECK = {"kernels_embedding_cuda_test": "*", "kernels_qkv_finish_cuda_test": "*", "kernels_rms_norm_cuda_test": "*",
-            "kernels_linear_cuda_test": "LinearCudaTest/*-*WideAndDeep*", "kernels_paged_attention_cuda_test": "*OnEveryCase:*DecodesRagged*:*PlansAs*",
+            "kernels_linear_cuda_test": "LinearCudaTest/*-*WideAndDeep*", "kernels_decode_attention_cuda_test": "*",
+            "kernels_paged_attention_cuda_test": "*OnEveryCase:*DecodesRagged*:*PlansAs*",
             "engine_sample_cuda_test": "*_1000:*_17:*_151936_few:*Replays*:*DrawsFrom*", "model_cuda_test": "CudaDecoder.MatchesTransformersOnEveryFamily:CudaDecoder.LoadsGgufForms",
             "engine_cuda_test": "*SurvivesAborts:SlotKernels.*"}
 
@@ -69,7 +70,7 @@ class Check:
         binaries = sorted(p for p in self.o.bin.glob("*_test") if "cuda" in p.name)
         total = {"passed": 0, "failed": 0, "skipped": 0}
         for path in binaries:
-            rc, seconds, text = self.run(path.name, [path], 60)
+            rc, seconds, text = self.run(path.name, [path], 60, env=program_env(self.o.bin))
             counts = self.counts(text)
             self.done(path.name, rc, seconds, counts)
             for key, value in counts.items():
@@ -78,7 +79,7 @@ class Check:
 
     def memcheck_one(self, tool, name):
         command = [tool, "--tool", "memcheck", "--report-api-errors", "no", "--error-exitcode", "9", self.o.bin / name, f"--gtest_filter={MEMCHECK[name]}"]
-        return name, *self.run(f"memcheck-{name}", command, 100)
+        return name, *self.run(f"memcheck-{name}", command, 100, env=program_env(self.o.bin))
 
     def memcheck(self):
         tool = shutil.which("compute-sanitizer", path=os.environ.get("PATH", "") + ":/usr/local/cuda/bin:/usr/local/cuda/compute-sanitizer")
@@ -131,7 +132,7 @@ class Check:
         for dtype, env in (("float32", {}), ("bfloat16", {"VLLM_BATCH_INVARIANT": "1"})):
             command = [sys.executable, HERE.parent / "soak" / "soak.py", "--binary", self.o.bin / "vllm", "--model", self.model(), "--requests", 1000, "--seconds", 45,
                        "--workers", 24, "--log", self.o.out / f"soak-server-{dtype}.log", "--", "--device", "cuda", "--dtype", dtype, "--kv-cache-memory-bytes", "1G"]
-            rc, seconds, text = self.run(f"soak-{dtype}", command, 100, env={**os.environ, **env})
+            rc, seconds, text = self.run(f"soak-{dtype}", command, 100, env={**program_env(self.o.bin), **env})
             self.done(f"soak {dtype} {' '.join('='.join(e) for e in env.items())}".strip(), rc, seconds, text.strip().splitlines()[-2:])
             if found := re.search(r"soak: (\d+) problems in \d+ s, (\d+) requests, (\d+) of", text):
                 values = {name: (int(value), "") for name, value in zip(("problems", "requests", "bad or left"), found.groups())}

@@ -3,6 +3,7 @@ import datetime
 import functools
 import http.client
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -16,6 +17,15 @@ def machine():
         return out.stdout.strip().splitlines()[0].replace(", ", ", driver ")
     except (OSError, subprocess.CalledProcessError, IndexError):
         return "no GPU"
+
+
+def program_env(folder):
+    """The environment of our programs: libraries that travelled with them lie in FOLDER/../lib (Python itself must not see them)."""
+    lib = pathlib.Path(folder).resolve().parent / "lib"
+    found = dict(os.environ)
+    if lib.is_dir():
+        found["LD_LIBRARY_PATH"] = ":".join(filter(None, [str(lib), found.get("LD_LIBRARY_PATH", "")]))
+    return found
 
 
 def record(path, commit, command, load, values):

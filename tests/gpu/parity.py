@@ -22,7 +22,7 @@ import time
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from common import Server, record  # noqa: E402
+from common import Server, program_env, record  # noqa: E402
 
 NEAR_TIE = 0.1
 FLOAT32_LIMIT = 0.005
@@ -59,7 +59,8 @@ class Case:
         with tempfile.TemporaryDirectory() as tmp:
             prompts, out = pathlib.Path(tmp, "prompts.json"), pathlib.Path(tmp, "out.bin")
             prompts.write_text(json.dumps(self.prompts))
-            done = subprocess.run([self.options.bin / self.options.tool, self.model, prompts, out, "--dtype", self.dtype, *flags], capture_output=True, text=True)
+            done = subprocess.run([self.options.bin / self.options.tool, self.model, prompts, out, "--dtype", self.dtype, *flags], capture_output=True, text=True,
+                                  env=program_env(self.options.bin))
             if done.returncode:
                 self.fail(f"{mode}: {done.stderr[-500:]}")
                 return
@@ -93,7 +94,8 @@ class Case:
 
     def greedy(self):
         flags = ["--device", self.options.device, "--dtype", self.dtype, "--max-model-len", "2048", "--kv-cache-memory-bytes", "4G", "--max-num-seqs", "64"]
-        server = Server(self.options.bin / "vllm", self.model, flags, self.options.out / f"parity-{self.name}-{self.dtype}.log")
+        server = Server(self.options.bin / "vllm", self.model, flags, self.options.out / f"parity-{self.name}-{self.dtype}.log",
+                        env=program_env(self.options.bin))
         count = self.truth["greedy"].shape[1]
 
         def ask(ids):
