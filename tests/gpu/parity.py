@@ -7,7 +7,7 @@
 batch, one token at a time from graphs), p99 of |difference of log probabilities| over the recorded pairs; limits: float32
 0.005, else 1.25 x transformers' own p99 in that dtype, where it was recorded. Then 64 greedy tokens of every prompt through
 `vllm serve`, alone and all at once: equal up to the first token whose reference had two tokens within 0.1 nat. --device cpu runs
-the same with model_logits and the CPU engine (float32 only: a GGUF file stays quantized there otherwise). Needs numpy.
+the same with model_logits and the CPU engine (give it an F32 file: others stay quantized there). Needs numpy.
 """
 import argparse
 import concurrent.futures
