@@ -6,35 +6,51 @@ namespace vllm {
 namespace {
 
 constexpr int kWarps = 8;
-constexpr int kRings[] = {12, 10, 8, 6, 4};
-constexpr int kGoodRing = 8;       // 64 KB a block: enough in flight for the memory's latency
-constexpr int kMaxNormPasses = 2;  // every block reads all of x: beyond, a kernel apart is cheaper
+constexpr int kMaxFusedNormTokens = 2;     // every block reads all of x: beyond, a kernel apart is cheaper
+constexpr int kMaxStagedBytes = 48 << 10;  // of x: more takes the room of the next kernel's prefetch
 
-// The tile height that spreads n over the SMs most evenly; the higher one of equals, as its sums are exchanged less
-// often. But 2 groups twice beat 4 once by 5 to 12 % on an H200 (4096 x 4096, 4096 x 12288; 1 to 8 tokens).
-int pick_row_groups(int n, int k, int sm_count) {
-  const int groups = (n + 7) / 8;
+// Tile heights that linear_cuda_bench's sweep found best on an H200, of 1, 2, 3, 4 and 6 groups: the shapes of Qwen3
+// 0.6B and 8B (the fastest of the even spread below is 5 to 25 % slower there). Sums do not depend on the height.
+struct MeasuredHeight {
+  int min_k, max_k, min_n, max_n, max_tokens, row_groups;
+};
+constexpr int kAny = 1 << 30;
+constexpr MeasuredHeight kMeasuredHeights[] = {
+    {0, 2048, 3073, 5120, 8, 6},      // 0.6B qkv, 4096 x 1024: 3.47 us at 1 token, 3.87 at 8
+    {0, 2048, 3073, 5120, 16, 3},     //   4.39 at 16
+    {0, 2048, 5121, 9216, 8, 4},      // 0.6B gate_up, 6144 x 1024: 4.25 at 1, 4.85 at 8
+    {0, 2048, 5121, 9216, 16, 3},     //   5.32
+    {0, kAny, 0, 1536, 4, 1},         // 0.6B o, 1024 x 2048, and down, 1024 x 3072: 2.54 and 3.34 at 1
+    {0, 2048, 0, 1536, 8, 1},         //   o: 2.98 at 8
+    {2049, kAny, 0, 1536, 8, 2},      //   down: 3.74
+    {0, kAny, 0, 1536, 16, 3},        //   3.48 and 4.49
+    {2049, kAny, 3073, 5120, 8, 2},   // 8B o, 4096 x 4096, and down, 4096 x 12288: 9.67 and 26.2 at 1
+    {2049, kAny, 3073, 5120, 16, 6},  //   12.0 and 30.4
+};
+
+// Else the height that spreads n over the SMs most evenly; the higher one of equals, as it reads x less often.
+int pick_row_groups(const LinearDesc& desc, int sm_count) {
+  for (const MeasuredHeight& m : kMeasuredHeights) {
+    if (desc.k >= m.min_k && desc.k <= m.max_k && desc.n >= m.min_n && desc.n <= m.max_n &&
+        desc.num_tokens <= m.max_tokens)
+      return m.row_groups;
+  }
+  const int groups = (desc.n + 7) / 8;
   int best = 1, best_cost = 1 << 30;
-  for (int r : {1, 2, 4, 6}) {
+  for (int r : {1, 2, 3, 4, 6}) {
     const int tiles = (groups + r - 1) / r;
     const int cost = (tiles + sm_count - 1) / sm_count * r;
     if (cost <= best_cost) best = r, best_cost = cost;
   }
-  return best == 4 && k >= 4096 ? 2 : best;
+  return best;
 }
 
-// The deepest ring, no deeper than the block's work, that leaves room for another block on the SM.
-int pick_ring(const LinearDesc& desc, const LinearDevice& device, LinearConfig config) {
-  const int limit = (device.shared_bytes + 1024) / 2 - 1024;
-  const int tile_rows = 8 * config.row_groups, rounds = ((desc.n + tile_rows - 1) / tile_rows - 1) / config.grid + 1;
-  const int64_t pieces = int64_t{(desc.k + 64 * kWarps - 1) / (64 * kWarps)} * config.row_groups * rounds;
-  int best = 0;
-  for (int ring : kRings) {
-    config.ring_pieces = ring;
-    const bool fits = stream_shared_bytes(config, desc.num_tokens, desc.k) <= limit;
-    if (fits && (best == 0 || ring >= pieces)) best = ring;
-  }
-  return best;
+// All of x in shared memory pays where many tiles of a block read it, or where the norm goes with it: with one token
+// or two of a long row (8B: 97.6 us a layer against 99.0). Short rows stream beside the weight, the norm apart
+// (0.6B: 1 us for two norms, 1.5 us less in the products).
+bool wants_staged_x(const LinearDesc& desc) {
+  if (desc.n > 65536) return desc.num_tokens <= 8;
+  return desc.num_tokens <= 2 && desc.k > 2048 && desc.n > 1536;
 }
 
 }  // namespace
@@ -57,20 +73,12 @@ int64_t token_bucket(int64_t num_tokens) {
   }
 }
 
-int stream_shared_bytes(const LinearConfig& config, int num_tokens, int k) {
-  const int ring = kWarps * config.ring_pieces * 1024;
-  const int partial_sums = kWarps * config.row_groups * num_tokens * 8 * 4;
-  const int x = config.staged_x ? num_tokens * ((k + 63) / 64 * 128 + 64) : 0;
+int stream_shared_bytes(int row_groups, int token_halves, bool staged_x, int num_tokens, int k) {
+  const int units = stream_units_in_flight(row_groups, token_halves, staged_x);
+  const int ring = kWarps * units * (row_groups + (staged_x ? 0 : token_halves)) * 1024;
+  const int partial_sums = kWarps * row_groups * token_halves * 64 * 4;
+  const int x = staged_x ? num_tokens * ((k + 63) / 64 * 128 + 64) : 0;
   return ring + partial_sums + x;
-}
-
-void finish_stream_config(const LinearDesc& desc, const LinearDevice& device, LinearConfig& config) {
-  const int tiles = (desc.n + 8 * config.row_groups - 1) / (8 * config.row_groups);
-  config.kind = LinearKind::kStream;
-  config.grid = std::min(tiles, device.sm_count);
-  config.ring_pieces = pick_ring(desc, device, config);
-  const int pass_tokens = desc.k <= 1024 ? 8 : desc.k <= 2048 ? 4 : 2;
-  config.fused_norm = config.staged_x && desc.norm && desc.num_tokens <= kMaxNormPasses * pass_tokens;
 }
 
 LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device) {
@@ -84,12 +92,18 @@ LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device) {
     }
     return config;
   }
-  config.row_groups = pick_row_groups(desc.n, desc.k, device.sm_count);
-  LinearConfig staged = config;
-  staged.staged_x = true;
-  finish_stream_config(desc, device, config);
-  finish_stream_config(desc, device, staged);
-  return staged.ring_pieces >= std::min(kGoodRing, config.ring_pieces) ? staged : config;
+  config.kind = LinearKind::kStream;
+  config.row_groups = pick_row_groups(desc, device.sm_count);
+  const int64_t x_bytes = int64_t{desc.num_tokens} * ((desc.k + 63) / 64 * 128 + 64);
+  config.staged_x = wants_staged_x(desc) && x_bytes <= kMaxStagedBytes;
+  if (config.staged_x) {
+    const int shared = stream_shared_bytes(config.row_groups, 1, true, desc.num_tokens, desc.k);
+    config.staged_x = shared <= device.shared_bytes;
+    config.fused_norm = config.staged_x && desc.norm && desc.num_tokens <= kMaxFusedNormTokens;
+  }
+  const int tiles = (desc.n + 8 * config.row_groups - 1) / (8 * config.row_groups);
+  config.grid = std::min(tiles, device.sm_count);
+  return config;
 }
 
 }  // namespace vllm

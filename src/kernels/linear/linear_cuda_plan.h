@@ -17,7 +17,7 @@ struct LinearDesc {
 };
 struct LinearDevice {
   int sm_count = 132;
-  int shared_bytes = 232448;  // that a block may use; the SM has 1024 more, and takes 1024 for itself of each block
+  int shared_bytes = 232448;  // that a block may use
   bool cublaslt = true;       // the library was found
 };
 
@@ -33,10 +33,10 @@ struct LinearConfig {
   LinearKind kind = LinearKind::kSimt;
   bool fused_norm = false;  // the kernel normalizes itself; else rms_norm_cuda runs first
   // kStream:
-  int row_groups = 1;     // of 8 weight rows each, in a block's tile: 1, 2, 4 or 6
-  int ring_pieces = 12;   // KB of the weight that each of the 8 warps has in flight: 4, 6, 8, 10 or 12
-  bool staged_x = false;  // x lies in shared memory as a whole; else warps read it beside the weight
-  int grid = 0;           // blocks; each takes every grid-th tile
+  int row_groups = 1;      // of 8 weight rows each, in a block's tile: 1, 2, 3, 4 or 6
+  bool staged_x = false;   // x lies in shared memory as a whole (at most 8 tokens); else it streams beside the weight
+  int prefetch_units = 0;  // of 64 k: how far beyond the ring L2 is filled before the kernel in front is done
+  int grid = 0;            // blocks; each takes every grid-th tile
   bool operator==(const LinearConfig&) const = default;
 };
 
@@ -49,10 +49,12 @@ LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device);
 /// 2^i, 1.5 * 2^i.
 int64_t token_bucket(int64_t num_tokens);
 
-/// Bytes of shared memory of a kStream block.
-int stream_shared_bytes(const LinearConfig& config, int num_tokens, int k);
-/// Complete a kStream configuration that has row_groups and staged_x. The ring is as deep as it may be with two blocks
-/// on an SM, so that one fills while the kernel in front drains; 0 if none fits.
-void finish_stream_config(const LinearDesc& desc, const LinearDevice& device, LinearConfig& config);
+/// Bytes of shared memory of a kStream block, and the units of 64 k that each of its warps has in flight.
+constexpr int stream_units_in_flight(int row_groups, int token_halves, bool staged_x) {
+  if (staged_x) return 12 / row_groups;
+  const int units = 14 / (row_groups + token_halves);
+  return units < 2 ? 2 : units;
+}
+int stream_shared_bytes(int row_groups, int token_halves, bool staged_x, int num_tokens, int k);
 
 }  // namespace vllm

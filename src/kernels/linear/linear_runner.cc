@@ -58,7 +58,7 @@ Result<std::unique_ptr<LinearRunner>> LinearRunner::create(const LinearCuda::Opt
   CUDA_RETURN_IF_ERROR(cudaGetDevice(&device));
   CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&runner->device_.sm_count, cudaDevAttrMultiProcessorCount, device));
   CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  runner->device_.shared_bytes = shared_bytes;
+  runner->device_.shared_bytes = shared_bytes - 1024;  // less what kernels hold statically
   RETURN_IF_ERROR(prepare_linear_stream());
   RETURN_IF_ERROR(prepare_linear_gemm());
   const int64_t slice = std::min(options.max_tokens, kSliceTokens);

@@ -30,9 +30,9 @@ Status launch_linear_stream(DType dtype, const LinearKernelArgs& a, const Linear
                         .num_tokens = a.num_tokens,
                         .n = a.n,
                         .k = a.k,
-                        .ring_pieces = config.ring_pieces,
+                        .prefetch_units = config.prefetch_units,
                         .epilogue = Epilogue(a, 2)};
-  if (a.num_tokens < 1 || a.num_tokens > kMaxStreamTokens)
+  if (a.num_tokens < 1 || a.num_tokens > (config.staged_x ? 8 : kMaxStreamTokens))
     return error(ErrorCode::kInternal, "linear_stream: {} tokens", a.num_tokens);
   return dtype == DType::kFloat16 ? launch_stream_f16(args, config, stream) : launch_stream_bf16(args, config, stream);
 }
