@@ -66,6 +66,20 @@ struct Bench : BenchBase {
           line += fmt::format(" {}{}:{:.2f}", r, staged ? "s" : "", us);
         }
       }
+      for (int split = 1; tokens == 1 && split <= 8; split *= 2) {
+        LinearConfig config =
+            gemv_config({.num_tokens = 1, .n = static_cast<int>(s.n), .k = static_cast<int>(s.k)}, runner->device());
+        const bool picked = split == config.k_split;
+        const int blocks = static_cast<int>((s.n / 2 * split + 7) / 8);
+        for (int per_sm : {2, 3, 4}) {
+          config.k_split = split, config.grid = std::min(blocks, per_sm * runner->device().sm_count);
+          const double us = time_shape(s, 1, fmt::format("gemv split {} per_sm {}", split, per_sm), [&](StreamRef ref) {
+            return launch_linear_gemv(DType::kBFloat16, plain_args(s, 1), config, ref);
+          });
+          line += fmt::format(" v{}/{}{}:{:.2f}", split, per_sm, picked ? "*" : "", us);
+          if (blocks <= per_sm * runner->device().sm_count) break;
+        }
+      }
       printf("sweep %-12s %2d %s\n", s.name, tokens, line.c_str());
     }
   }
@@ -75,12 +89,39 @@ struct Bench : BenchBase {
     int layers;
     int64_t hidden, qkv, heads, inner;
   };
-  enum class Variant { kChosen, kNormApart, kUnstaged, kFused, kCublasLt };
+  enum class Variant {
+    kChosen,
+    kNormApart,
+    kUnstaged,
+    kFused,
+    kLate1,
+    kLate2,
+    kGemv,
+    kGemvLate1,
+    kGemvLate2,
+    kGemvWide,
+    kGemvApart,
+    kGemvBack,
+    kGemvFront,
+    kCublasLt
+  };
 
   LinearConfig vary(const LinearDesc& desc, Variant variant) const {
     LinearConfig config = pick_config(desc, runner->device());
     if (variant == Variant::kCublasLt) config = {.kind = LinearKind::kCublasLt};
     if (config.kind != LinearKind::kStream) return config;
+    if (variant >= Variant::kGemv && desc.num_tokens == 1) {
+      if (variant == Variant::kGemvBack && desc.norm) return config;
+      if (variant == Variant::kGemvFront && !desc.norm) return config;
+      config = gemv_config(desc, runner->device());
+      if (variant == Variant::kGemvWide) {
+        const int groups = 8 / config.k_split;
+        config.grid = std::min((desc.n / 2 + groups - 1) / groups, 4 * runner->device().sm_count);
+      }
+    }
+    if (variant == Variant::kLate1 || variant == Variant::kGemvLate1) config.launch_at = 1;
+    if (variant == Variant::kLate2 || variant == Variant::kGemvLate2) config.launch_at = 2;
+    if (variant == Variant::kGemvApart) config.fused_norm = false;
     if (variant == Variant::kNormApart) config.fused_norm = false;
     if (variant == Variant::kUnstaged) config.staged_x = config.fused_norm = false;
     if (variant == Variant::kFused && desc.norm && desc.num_tokens <= 8) config.staged_x = config.fused_norm = true;
@@ -113,12 +154,22 @@ struct Bench : BenchBase {
                      {Variant::kNormApart, "norm_apart"},
                      {Variant::kUnstaged, "unstaged"},
                      {Variant::kFused, "fused"},
+                     {Variant::kLate1, "late1"},
+                     {Variant::kLate2, "late2"},
+                     {Variant::kGemv, "gemv"},
+                     {Variant::kGemvLate1, "gemv_late1"},
+                     {Variant::kGemvLate2, "gemv_late2"},
+                     {Variant::kGemvWide, "gemv_wide"},
+                     {Variant::kGemvApart, "gemv_norm_apart"},
+                     {Variant::kGemvBack, "gemv_o_down"},
+                     {Variant::kGemvFront, "gemv_qkv_gate_up"},
                      {Variant::kCublasLt, "cublaslt"}};
     for (int64_t tokens : {1, 2, 4, 8, 16, 32, 64, 128}) {
       std::string line;
       for (auto [variant, name] : kVariants) {
         if (variant == Variant::kCublasLt && runner->cublaslt() == nullptr) continue;
         if (tokens > kMaxStreamTokens && variant != Variant::kChosen) continue;
+        if (tokens > 1 && variant >= Variant::kGemv && variant != Variant::kCublasLt) continue;
         Result<double> us = time(
             [&, variant = variant](StreamRef ref) -> Status {
               for (int i = 0; i < m.layers; ++i) RETURN_IF_ERROR(run_layer(m, tokens, variant, ref));
@@ -158,7 +209,7 @@ int bench_main(int argc, char** argv) {
   bench_parts(bench);
   for (const Shape& s : kShapes) bench.shape_rows(s);
   for (const Shape& s : kShapes) {
-    if (with_sweep && s.n < 100000) bench.sweep(s);
+    if (with_sweep) bench.sweep(s);
   }
   bench.chain({"8b", 36, 4096, 6144, 4096, 12288});
   bench.chain({"0.6b", 28, 1024, 4096, 2048, 3072});

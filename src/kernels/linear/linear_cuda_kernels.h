@@ -22,9 +22,12 @@ struct LinearKernelArgs {
 
 /// Let the kernels use the shared memory they need; once per process and device.
 Status prepare_linear_stream();
+Status prepare_linear_gemv();
 Status prepare_linear_gemm();
 
 Status launch_linear_stream(DType dtype, const LinearKernelArgs& args, const LinearConfig& config, StreamRef stream);
+/// One row of x.
+Status launch_linear_gemv(DType dtype, const LinearKernelArgs& args, const LinearConfig& config, StreamRef stream);
 Status launch_linear_gemm(DType dtype, const LinearKernelArgs& args, StreamRef stream);
 Status launch_linear_simt(DType dtype, const LinearKernelArgs& args, StreamRef stream);
 

@@ -59,6 +59,7 @@ const char* to_string(LinearKind kind) {
   switch (kind) {
     case LinearKind::kSimt: return "simt";
     case LinearKind::kStream: return "stream";
+    case LinearKind::kGemv: return "gemv";
     case LinearKind::kGemm: return "gemm";
     case LinearKind::kCublasLt: return "cublaslt";
   }
@@ -79,6 +80,22 @@ int stream_shared_bytes(int row_groups, int token_halves, bool staged_x, int num
   const int partial_sums = kWarps * row_groups * token_halves * 64 * 4;
   const int x = staged_x ? num_tokens * ((k + 63) / 64 * 128 + 64) : 0;
   return ring + partial_sums + x;
+}
+
+LinearConfig gemv_config(const LinearDesc& desc, const LinearDevice& device) {
+  LinearConfig config{.kind = LinearKind::kGemv, .fused_norm = desc.norm};
+  const int pairs = (desc.n + 1) / 2, chunks = (desc.k + 255) / 256;
+  // 16 warps for each SM, of 8 loads each, are enough to hide the memory's latency.
+  while (config.k_split < kWarps && pairs * config.k_split < 12 * device.sm_count && config.k_split * 2 <= chunks)
+    config.k_split *= 2;
+  const int groups = kWarps / config.k_split, blocks = (pairs + groups - 1) / groups;
+  // Few blocks on an SM leave room for the next kernel's; the number that leaves the fewest of them idle.
+  int best_cost = 1 << 30;
+  for (int per_sm : {2, 3, 4}) {
+    const int grid = per_sm * device.sm_count, cost = (blocks + grid - 1) / grid * per_sm;
+    if (cost < best_cost) best_cost = cost, config.grid = std::min(blocks, grid);
+  }
+  return config;
 }
 
 LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device) {

@@ -24,6 +24,7 @@ struct LinearDevice {
 enum class LinearKind {
   kSimt,      // plain: float32, and rows that are not aligned
   kStream,    // few tokens: the weight streams through shared memory, tensor cores, k split over the warps of a block
+  kGemv,      // one token: weight rows through registers
   kGemm,      // own tensor-core GEMM
   kCublasLt,  // the library's GEMM, with norm and activation apart
 };
@@ -36,14 +37,20 @@ struct LinearConfig {
   int row_groups = 1;      // of 8 weight rows each, in a block's tile: 1, 2, 3, 4 or 6
   bool staged_x = false;   // x lies in shared memory as a whole (at most 8 tokens); else it streams beside the weight
   int prefetch_units = 0;  // of 64 k: how far beyond the ring L2 is filled before the kernel in front is done
-  int grid = 0;            // blocks; each takes every grid-th tile
+  int grid = 0;            // blocks; each takes every grid-th tile (also of kGemv)
+  int k_split = 1;         // kGemv: warps that share a pair of rows: 1, 2, 4 or 8
+  int launch_at = 0;  // when the next kernel may begin: at once, 1 with the first weights asked for, 2 with x there
   bool operator==(const LinearConfig&) const = default;
 };
 
 /// Sums of kStream and kSimt do not depend on num_tokens: a row of x gives the same bits in any batch of up to
 /// kMaxStreamTokens.
 inline constexpr int kMaxStreamTokens = 16;
+inline constexpr int kMaxGemvK = 24576;  // x is in shared memory
 LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device);
+
+/// A kGemv configuration for one token; its grid has at most 4 blocks for each SM.
+LinearConfig gemv_config(const LinearDesc& desc, const LinearDevice& device);
 
 /// Tokens are rounded up to a bucket for the choice of cuBLASLt's algorithm: 1, 2, 4, 8, 16, 24, 32, 48, 64, 96, ...,
 /// 2^i, 1.5 * 2^i.

@@ -40,6 +40,16 @@ std::vector<LinearConfig> forced_configs(const LinearCudaCase& c, DType dtype, c
   if (dtype == DType::kFloat32 || c.x_padding % 8 != 0) return configs;
   configs.push_back({.kind = LinearKind::kGemm});
   if (c.num_tokens > kMaxStreamTokens) return configs;
+  if (c.num_tokens == 1) {
+    LinearConfig config = gemv_config(
+        {.dtype = dtype, .num_tokens = 1, .n = static_cast<int>(c.n), .k = static_cast<int>(c.k), .norm = c.norm},
+        device);
+    configs.push_back(config);
+    for (int split : {1, 2, 4, 8}) {  // few blocks: many pairs each
+      config.k_split = split, config.grid = split == 4 ? 1 : 3, config.launch_at = split % 3;
+      configs.push_back(config);
+    }
+  }
   for (int r : {1, 2, 3, 4, 6}) {
     for (bool staged : {false, true}) {
       if (staged && c.num_tokens > 8) continue;
@@ -49,7 +59,7 @@ std::vector<LinearConfig> forced_configs(const LinearCudaCase& c, DType dtype, c
       const int tiles = static_cast<int>((c.n + 8 * r - 1) / (8 * r));
       LinearConfig config{.kind = LinearKind::kStream, .row_groups = r, .staged_x = staged};
       config.fused_norm = staged && c.norm;
-      config.prefetch_units = r % 2 * 3;
+      config.prefetch_units = r % 2 * 3, config.launch_at = r % 3;
       config.grid = std::min(tiles, r == 3 ? 2 : device.sm_count);  // few blocks: many tiles each
       configs.push_back(config);
       if (!all) break;

@@ -38,25 +38,29 @@ __device__ __forceinline__ float activate(LinearBack back, float x) {
 }
 
 template <typename U>
-__device__ __forceinline__ void store_values(U* out, float a, float b, bool two, bool pairs, bool add) {
+__device__ __forceinline__ void store_values(U* out, float a, float b, bool two, bool pairs) {
   if (two && pairs) {
-    auto* place = reinterpret_cast<Vec<U, 2>*>(out);
-    if (add) {
-      const Vec<U, 2> before = *place;
-      a += to_float(before[0]), b += to_float(before[1]);
-    }
     Vec<U, 2> both;
     both[0] = from_float<U>(a), both[1] = from_float<U>(b);
-    *place = both;
+    *reinterpret_cast<Vec<U, 2>*>(out) = both;
     return;
   }
-  out[0] = from_float<U>(add ? a + to_float(out[0]) : a);
-  if (two) out[1] = from_float<U>(add ? b + to_float(out[1]) : b);
+  out[0] = from_float<U>(a);
+  if (two) out[1] = from_float<U>(b);
+}
+
+/// What the sums of rows `row` (even) and row + 1 are added to: zeros without add_to_out. A kernel may read it long
+/// before it has the sums.
+__device__ __forceinline__ float2 load_before(const Epilogue& e, int64_t token, int row) {
+  if (!e.add_to_out || row >= e.n) return {};
+  const float* place = static_cast<const float*>(e.out) + token * e.out_stride + row;
+  if (e.pairs && row + 1 < e.n) return __ldcg(reinterpret_cast<const float2*>(place));
+  return {__ldcg(place), row + 1 < e.n ? __ldcg(place + 1) : 0.0f};
 }
 
 /// The sums of rows `row` (even) and row + 1 of the weight, for one token. Rows from n on are dropped.
 template <typename T>
-__device__ __forceinline__ void store_pair(const Epilogue& e, int64_t token, int row, float a, float b) {
+__device__ __forceinline__ void store_pair(const Epilogue& e, int64_t token, int row, float a, float b, float2 before) {
   if (row >= e.n) return;
   const bool two = row + 1 < e.n;
   if (e.bias != nullptr) {
@@ -69,11 +73,16 @@ __device__ __forceinline__ void store_pair(const Epilogue& e, int64_t token, int
     a = activate(e.back, a) * b;
     at = token * e.out_stride + row / 2, store_two = false;
   }
+  a += before.x, b += before.y;
   if (e.out_float) {
-    store_values(static_cast<float*>(e.out) + at, a, b, store_two, e.pairs, e.add_to_out);
+    store_values(static_cast<float*>(e.out) + at, a, b, store_two, e.pairs);
   } else {
-    store_values(static_cast<T*>(e.out) + at, a, b, store_two, e.pairs, false);
+    store_values(static_cast<T*>(e.out) + at, a, b, store_two, e.pairs);
   }
+}
+template <typename T>
+__device__ __forceinline__ void store_pair(const Epilogue& e, int64_t token, int row, float a, float b) {
+  store_pair<T>(e, token, row, a, b, load_before(e, token, row));
 }
 
 }  // namespace vllm::linear_cuda_impl

@@ -60,6 +60,7 @@ Result<std::unique_ptr<LinearRunner>> LinearRunner::create(const LinearCuda::Opt
   CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
   runner->device_.shared_bytes = shared_bytes - 1024;  // less what kernels hold statically
   RETURN_IF_ERROR(prepare_linear_stream());
+  RETURN_IF_ERROR(prepare_linear_gemv());
   RETURN_IF_ERROR(prepare_linear_gemm());
   const int64_t slice = std::min(options.max_tokens, kSliceTokens);
   ASSIGN_OR_RETURN(runner->normed_,
@@ -147,6 +148,7 @@ Status LinearRunner::run(const LinearCudaParams& p, const LinearConfig& config, 
   switch (config.kind) {
     case LinearKind::kSimt: return launch_linear_simt(p.dtype, args, stream);
     case LinearKind::kStream: return launch_linear_stream(p.dtype, args, config, stream);
+    case LinearKind::kGemv: return launch_linear_gemv(p.dtype, args, config, stream);
     case LinearKind::kGemm: return launch_linear_gemm(p.dtype, args, stream);
     case LinearKind::kCublasLt: return run_cublaslt(args, stream);
   }

@@ -24,7 +24,7 @@ struct StreamArgs {
   const float* norm_weight;  // or nullptr
   float norm_eps;
   int num_tokens, n, k;
-  int prefetch_units;
+  int prefetch_units, launch_at;
   Epilogue epilogue;
 };
 
@@ -128,7 +128,7 @@ __global__ void __launch_bounds__(kStreamThreads, 2) linear_stream(const __grid_
   constexpr int kUnitBytes = (R + kXPieces) * kPiece;
   constexpr int kTokens = 8 * H;
   extern __shared__ __align__(128) char shared[];
-  pdl_launch();
+  if (args.launch_at == 0) pdl_launch();
 
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   char* rings = shared;
@@ -187,6 +187,7 @@ __global__ void __launch_bounds__(kStreamThreads, 2) linear_stream(const __grid_
       }
     }
   }
+  if (args.launch_at == 1) pdl_launch();
   if constexpr (kStaged) {
     if (args.norm_weight != nullptr) {
       stage_norm<T>(args, xs, pitch, units * kUnit);
@@ -204,7 +205,8 @@ __global__ void __launch_bounds__(kStreamThreads, 2) linear_stream(const __grid_
       advance();
     }
   }
-  // One group each for the kUnits * R pieces in flight; the first one holds everything copied so far.
+  if (args.launch_at == 2) pdl_launch();
+    // One group each for the kUnits * R pieces in flight; the first one holds everything copied so far.
 #pragma unroll
   for (int i = 0; i < kUnits * R; ++i) copy_commit();
 

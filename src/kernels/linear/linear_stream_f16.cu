@@ -31,6 +31,7 @@ Status launch_linear_stream(DType dtype, const LinearKernelArgs& a, const Linear
                         .n = a.n,
                         .k = a.k,
                         .prefetch_units = config.prefetch_units,
+                        .launch_at = config.launch_at,
                         .epilogue = Epilogue(a, 2)};
   if (a.num_tokens < 1 || a.num_tokens > (config.staged_x ? 8 : kMaxStreamTokens))
     return error(ErrorCode::kInternal, "linear_stream: {} tokens", a.num_tokens);
