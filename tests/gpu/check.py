@@ -131,7 +131,7 @@ class Check:
     def soak(self):
         for dtype, env in (("float32", {}), ("bfloat16", {"VLLM_BATCH_INVARIANT": "1"})):
             command = [sys.executable, HERE.parent / "soak" / "soak.py", "--binary", self.o.bin / "vllm", "--model", self.model(), "--requests", 1000, "--seconds", 45,
-                       "--workers", 24, "--log", self.o.out / f"soak-server-{dtype}.log", "--", "--device", "cuda", "--dtype", dtype, "--kv-cache-memory-bytes", "1G"]
+                       "--workers", 24, "--log", self.o.out / f"soak-server-{dtype}.log", "--", "--device", "cuda", "--dtype", dtype, "--kv-cache-memory-bytes", "1G", "--max-model-len", "1024"]
             rc, seconds, text = self.run(f"soak-{dtype}", command, 100, env={**program_env(self.o.bin), **env})
             self.done(f"soak {dtype} {' '.join('='.join(e) for e in env.items())}".strip(), rc, seconds, text.strip().splitlines()[-2:])
             if found := re.search(r"soak: (\d+) problems in \d+ s, (\d+) requests, (\d+) of", text):
