@@ -135,6 +135,24 @@ struct DecodeWarp {
         load_stream(v[i][j], tile + key * kHeadDim + 64 * j + 8 * g, key >= low && key < high);
     }
   }
+  /// A whole tile's keys in shared memory, rows of kHeadDim; what rows behind the tile's keys hold does not matter.
+  __device__ __forceinline__ void take_k(const T* tile) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+#pragma unroll
+      for (int j = 0; j < kK; ++j) load_shared(k[h][j], tile + (g + 8 * h) * kHeadDim + 32 * j + 8 * c, true);
+    }
+  }
+  /// Values of keys [low, high) in shared memory; the others are zero.
+  __device__ __forceinline__ void take_v(const T* tile, int low, int high) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int key = v_key(c, i);
+#pragma unroll
+      for (int j = 0; j < kV; ++j)
+        load_shared(v[i][j], tile + key * kHeadDim + 64 * j + 8 * g, key >= low && key < high);
+    }
+  }
   /// One key, as key 0 of a tile, from shared memory.
   __device__ __forceinline__ void load_fresh(const T (&fresh)[2][kHeadDim]) {
 #pragma unroll
@@ -221,22 +239,108 @@ __device__ __forceinline__ float3 join_parts(const float2* ml, int count, Value&
   return make_float3(top, sum, out);
 }
 
+/// The heads that a block makes: the group's, and in a sequence's last block the new key and value. Over its warps.
+template <int kWarps, typename T, int kHeadDim>
+struct DecodeItems {
+  const DecodeAttentionArgs<T>& a;
+  const int kv_head, warp, count;
+  DecodeHead<T, kHeadDim> head;
+  const T* row = nullptr;
+  const float *cos = nullptr, *sin = nullptr;
+  int64_t slot = -1;
+
+  /// Reads nothing that an earlier kernel writes.
+  __device__ __forceinline__ DecodeItems(const DecodeAttentionArgs<T>& args, int kv_head, int warp, int lane, bool last)
+      : a(args), kv_head(kv_head), warp(warp), count(args.group + (last ? 2 : 0)), head(lane, args.half) {
+    if (warp < count) head.load_norm(norm_of(warp));
+  }
+  __device__ __forceinline__ const float* norm_of(int item) const {
+    return item < a.group ? a.q_norm : item == a.group ? a.k_norm : nullptr;
+  }
+  __device__ __forceinline__ void load(int item) {
+    const int at =
+        item < a.group ? kv_head * a.group + item : a.num_heads + (item - a.group) * a.num_kv_heads + kv_head;
+    head.load(row + int64_t{at} * kHeadDim, cos, sin);
+  }
+  __device__ __forceinline__ void start(int seq) {
+    row = a.qkv + seq * a.qkv_stride, cos = a.cos + seq * a.cos_stride, sin = a.sin + seq * a.sin_stride;
+    if (warp < count) load(warp);
+    if (count > a.group) slot = a.slot_mapping[seq];
+  }
+  template <int kRow>
+  __device__ __forceinline__ void finish(T (&q)[kDecodeGroup][kRow], T (&fresh)[2][kHeadDim]) {
+    for (int item = warp; item < count; item += kWarps) {
+      if (item != warp) head.load_norm(norm_of(item)), load(item);
+      if (item <= a.group) head.finish(norm_of(item) != nullptr, a.eps);
+      head.store(item < a.group ? q[item] : fresh[item - a.group]);
+      if (item >= a.group && slot >= a.block_size) {
+        const unsigned page = static_cast<unsigned>(slot) / static_cast<unsigned>(a.block_size);
+        const unsigned in_page = static_cast<unsigned>(slot) % static_cast<unsigned>(a.block_size);
+        head.store((item == a.group ? a.k : a.v) + page * a.page_stride +
+                   (int64_t{kv_head} * a.block_size + in_page) * kHeadDim);
+      }
+    }
+  }
+};
+
+/// Scores in base 2 of the keys [low, high) of a tile; -inf for the others.
+template <typename T>
+__device__ __forceinline__ void finish_scores(const DecodeAttentionArgs<T>& a, float (&s)[4], int g, int low,
+                                              int high) {
+  constexpr float kLog2e = 1.4426950408889634f;
+  const float scale = a.softcap > 0 ? a.scale / a.softcap : a.scale * kLog2e;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int key = g + 8 * (i / 2);
+    s[i] *= scale;
+    if (a.softcap > 0) s[i] = a.softcap * kLog2e * (1.f - 2.f / (__expf(2.f * s[i]) + 1.f));
+    if (key < low || key >= high) s[i] = -INFINITY;
+  }
+}
+
+/// Join the parts of the block's warps (value(p, head, dimension)), then those of the cluster's blocks, into `out`.
+template <int kWarps, int kHeadDim, typename T, typename Value>
+__device__ __forceinline__ void join_block(const DecodeAttentionArgs<T>& a, int seq, int kv_head, int rank, int ranks,
+                                           const float2 (*part_ml)[kDecodeGroup], Value&& value, float* joined,
+                                           float2 (*joined_ml)[kDecodeGroup]) {
+  const int thread = static_cast<int>(threadIdx.x);
+  T* out = a.out + seq * a.out_stride + int64_t{kv_head} * a.group * kHeadDim;
+  const int values = a.group * kHeadDim, share = values / ranks;  // values that a block of the cluster writes
+  if (ranks > 1) cluster_wait();                                  // the others run: their shared memory may be written
+  for (int i = thread; i < values; i += 32 * kWarps) {
+    const int r = i / kHeadDim, d = i % kHeadDim;
+    const float3 part = join_parts<kDecodeGroup>(&part_ml[0][r], kWarps, [&](int p) { return value(p, r, d); });
+    if (ranks == 1) {
+      out[i] = from_float<T>(part.z / part.y);
+      continue;
+    }
+    const int owner = i / share;
+    store_remote(&joined[rank * share + i - owner * share], owner, part.z);
+    if (d < ranks) store_remote(&joined_ml[rank][r], d, make_float2(part.x, part.y));
+  }
+  if (ranks == 1) return;
+  cluster_arrive();
+  cluster_wait();
+  for (int i = thread; i < share; i += 32 * kWarps) {
+    const int r = (rank * share + i) / kHeadDim;
+    const float3 whole =
+        join_parts<kDecodeGroup>(&joined_ml[0][r], ranks, [&](int p) { return joined[p * share + i]; });
+    out[rank * share + i] = from_float<T>(whole.z / whole.y);
+  }
+}
+
 /// grid: blocks of a cluster, KV heads, sequences.
 template <typename T, int kHeadDim>
 __global__ void __launch_bounds__(kDecodeThreads, 2)
     decode_attention(const __grid_constant__ DecodeAttentionArgs<T> a) {
-  using Head = DecodeHead<T, kHeadDim>;
   __shared__ DecodeShared<T, kHeadDim> sh;
   pdl_launch();
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, warp = thread / 32;
   const int rank = static_cast<int>(blockIdx.x), ranks = static_cast<int>(gridDim.x);
-  const int kv_head = static_cast<int>(blockIdx.y), seq = static_cast<int>(blockIdx.z), group = a.group;
+  const int kv_head = static_cast<int>(blockIdx.y), seq = static_cast<int>(blockIdx.z);
   const bool is_last = rank == ranks - 1;
-  const int num_items = group + (is_last ? 2 : 0);  // heads to make: the group's, and the new key and value
-  auto norm_of = [&](int item) { return item < group ? a.q_norm : item == group ? a.k_norm : nullptr; };
-  Head head(lane, a.half);
-  if (warp < num_items) head.load_norm(norm_of(warp));
-  for (int i = group * sh.kQRow + thread; i < kDecodeGroup * sh.kQRow; i += kDecodeThreads) {
+  DecodeItems<kDecodeWarps, T, kHeadDim> items(a, kv_head, warp, lane, is_last);
+  for (int i = a.group * sh.kQRow + thread; i < kDecodeGroup * sh.kQRow; i += kDecodeThreads) {
     sh.q[0][i] = from_float<T>(0.f);
   }
   pdl_wait();
@@ -251,15 +355,7 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
   const int first = a.window > 0 ? max(0, num_keys - a.window) : 0, step = ranks * kDecodeWarps;
   int tile = first / kDecodeTile + warp * ranks + rank;
   int32_t page = page_of(tile), next_page = page_of(tile + step);
-  const T* row = a.qkv + seq * a.qkv_stride;
-  const float *cos_row = a.cos + seq * a.cos_stride, *sin_row = a.sin + seq * a.sin_stride;
-  auto head_of = [&](int item) {
-    return row +
-           int64_t{item < group ? kv_head * group + item : a.num_heads + (item - group) * a.num_kv_heads + kv_head} *
-               kHeadDim;
-  };
-  if (warp < num_items) head.load(head_of(warp), cos_row, sin_row);
-  const int64_t slot = is_last ? a.slot_mapping[seq] : -1;
+  items.start(seq);
   if (num_keys <= 0) return;  // padding; the whole cluster
   if (ranks > 1) cluster_arrive_relaxed();
 
@@ -275,23 +371,9 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
     w.load_k(a.k + offset, in_tile(first, tile), in_tile(num_old, tile));
     w.load_v(a.v + offset, in_tile(first, tile), in_tile(num_old, tile));
   }
-  for (int item = warp; item < num_items; item += kDecodeWarps) {
-    if (item != warp) head.load_norm(norm_of(item)), head.load(head_of(item), cos_row, sin_row);
-    if (item <= group) {
-      head.finish(norm_of(item) != nullptr, a.eps);
-    }
-    head.store(item < group ? sh.q[item] : sh.fresh[item - group]);
-    if (item >= group && slot >= a.block_size) {
-      const unsigned slot_page = static_cast<unsigned>(slot) / static_cast<unsigned>(a.block_size);
-      const unsigned in_page = static_cast<unsigned>(slot) % static_cast<unsigned>(a.block_size);
-      head.store((item == group ? a.k : a.v) + slot_page * a.page_stride +
-                 (int64_t{kv_head} * a.block_size + in_page) * kHeadDim);
-    }
-  }
+  items.finish(sh.q, sh.fresh);
   __syncthreads();
 
-  constexpr float kLog2e = 1.4426950408889634f;
-  const float scale = a.softcap > 0 ? a.scale / a.softcap : a.scale * kLog2e;
   bool fresh = is_last && warp == kDecodeWarps - 1;
   while (true) {
     int low = in_tile(first, tile), high = in_tile(num_old, tile);
@@ -306,43 +388,15 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
     const int next_high = in_tile(num_old, tile);
     const int64_t offset = next_high > 0 ? offset_of(tile, page) : 0;
     if (next_high > 0) w.load_k(a.k + offset, 0, next_high);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int key = w.g + 8 * (i / 2);
-      s[i] *= scale;
-      if (a.softcap > 0) s[i] = a.softcap * kLog2e * (1.f - 2.f / (__expf(2.f * s[i]) + 1.f));
-      if (key < low || key >= high) s[i] = -INFINITY;
-    }
+    finish_scores(a, s, w.g, low, high);
     w.add(s);
     if (next_high > 0) w.load_v(a.v + offset, 0, next_high);
   }
-  w.store(sh.part[warp], sh.part_ml[warp], group);
+  w.store(sh.part[warp], sh.part_ml[warp], a.group);
   __syncthreads();
-
-  T* out = a.out + seq * a.out_stride + int64_t{kv_head} * group * kHeadDim;
-  const int values = group * kHeadDim, share = values / ranks;  // values that a block of the cluster writes
-  if (ranks > 1) cluster_wait();                                // the others run: their shared memory may be written
-  for (int i = thread; i < values; i += kDecodeThreads) {
-    const int r = i / kHeadDim, d = i % kHeadDim;
-    const float3 part =
-        join_parts<kDecodeGroup>(&sh.part_ml[0][r], kDecodeWarps, [&](int p) { return sh.part[p][r][d]; });
-    if (ranks == 1) {
-      out[i] = from_float<T>(part.z / part.y);
-      continue;
-    }
-    const int owner = i / share;
-    store_remote(&sh.joined[rank * share + i - owner * share], owner, part.z);
-    if (d < ranks) store_remote(&sh.joined_ml[rank][r], d, make_float2(part.x, part.y));
-  }
-  if (ranks == 1) return;
-  cluster_arrive();
-  cluster_wait();
-  for (int i = thread; i < share; i += kDecodeThreads) {
-    const int r = (rank * share + i) / kHeadDim;
-    const float3 whole =
-        join_parts<kDecodeGroup>(&sh.joined_ml[0][r], ranks, [&](int p) { return sh.joined[p * share + i]; });
-    out[rank * share + i] = from_float<T>(whole.z / whole.y);
-  }
+  join_block<kDecodeWarps, kHeadDim>(
+      a, seq, kv_head, rank, ranks, sh.part_ml, [&](int p, int r, int d) { return sh.part[p][r][d]; }, sh.joined,
+      sh.joined_ml);
 }
 
 }  // namespace vllm

@@ -1,6 +1,6 @@
 #include "kernels/decode_attention/decode_attention_cuda.h"
 
-#include "kernels/decode_attention/decode_attention.cuh"
+#include "kernels/decode_attention/decode_attention_ring.cuh"
 #include "tensor/cuda/launch_cluster.cuh"
 
 namespace vllm {
@@ -36,7 +36,7 @@ Status check(const DecodeAttentionParams& p) {
       p.block_table.size(1) > INT32_MAX / 2 / kv.block_size) {
     return error(ErrorCode::kUnimplemented, "decode_attention: {} sequences of {} blocks", seqs, p.block_table.size(1));
   }
-  if (p.blocks < 0 || p.blocks > kDecodeBlocks || (p.blocks & (p.blocks - 1)) != 0) {
+  if (p.blocks < 0 || p.blocks > (p.ring ? kRingBlocks : kDecodeBlocks) || (p.blocks & (p.blocks - 1)) != 0) {
     return invalid_argument("decode_attention: {} blocks", p.blocks);
   }
   return {};
@@ -69,16 +69,22 @@ Status run(const DecodeAttentionParams& p, StreamRef stream) {
   a.slot_mapping = p.slot_mapping, a.block_table = p.block_table.data, a.seq_lens = p.seq_lens;
 
   const int num_seqs = static_cast<int>(p.block_table.size(0));
-  const int blocks = p.blocks > 0 ? p.blocks : decode_attention_blocks(num_seqs, p.num_kv_heads, num_sms());
+  DecodeAttentionLaunch how{p.ring, p.blocks};
+  if (p.blocks == 0) how = decode_attention_launch(num_seqs, p.num_kv_heads, num_sms());
+  const auto blocks = static_cast<unsigned>(how.blocks);
+  LaunchShape shape{dim3(blocks, static_cast<unsigned>(p.num_kv_heads), static_cast<unsigned>(num_seqs)),
+                    dim3(how.ring ? kRingThreads : kDecodeThreads)};
+  shape.carveout = 100;
+  if (how.ring) {
+    shape.smem_bytes = sizeof(RingShared<T, kHeadDim>);
+    RETURN_IF_ERROR(allow_smem(decode_attention_ring<T, kHeadDim>, shape.smem_bytes));
+    return launch_cluster(decode_attention_ring<T, kHeadDim>, shape, blocks, stream, a);
+  }
   if (blocks > 8) {
     CUDA_RETURN_IF_ERROR(
         cudaFuncSetAttribute(decode_attention<T, kHeadDim>, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
   }
-  LaunchShape shape{
-      dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(p.num_kv_heads), static_cast<unsigned>(num_seqs)),
-      dim3(kDecodeThreads)};
-  shape.carveout = 100;
-  return launch_cluster(decode_attention<T, kHeadDim>, shape, static_cast<unsigned>(blocks), stream, a);
+  return launch_cluster(decode_attention<T, kHeadDim>, shape, blocks, stream, a);
 }
 
 }  // namespace
@@ -91,10 +97,16 @@ bool decode_attention_fits(const DecodeAttentionShape& s) {
          s.rotary_dim / 2 % (s.head_dim / 64) == 0;
 }
 
-int decode_attention_blocks(int num_seqs, int num_kv_heads, int sms) {
-  int blocks = 16;
-  while (blocks > 2 && int64_t{num_seqs} * num_kv_heads * blocks > sms) blocks /= 2;
-  return int64_t{num_seqs} * num_kv_heads * blocks > 2 * sms ? 1 : blocks;
+DecodeAttentionLaunch decode_attention_launch(int num_seqs, int num_kv_heads, int sms) {
+  const int64_t items = int64_t{num_seqs} * num_kv_heads;
+  if (num_seqs > kDecodeFewSeqs && items > sms) {
+    int blocks = kRingBlocks;
+    while (blocks > 1 && items * blocks > kRingBlocksPerSm * sms) blocks /= 2;
+    return {true, blocks};
+  }
+  int blocks = kDecodeBlocks;
+  while (blocks > 2 && items * blocks > sms) blocks /= 2;
+  return {false, items * blocks > 2 * sms ? 1 : blocks};
 }
 
 Status decode_attention_cuda(const DecodeAttentionParams& p, StreamRef stream) {

@@ -1,7 +1,7 @@
 #pragma once
 // A decode step's attention from the raw QKV projection, in one kernel: head norms, rotary embedding, the write of the
 // new key and value, and attention over the paged KV cache. The same as qkv_finish_cuda and PagedAttentionCuda one
-// after the other, for small batches, where launches and latencies are most of the time. It needs no plan: lengths are
+// after the other, where launches and latencies are much of the time. It needs no plan: lengths are
 // read on the device, so a captured call follows them.
 #include <cstdint>
 
@@ -26,7 +26,8 @@ struct DecodeAttentionParams {
   const int32_t* seq_lens = nullptr;         // [num_seqs], the new token included; 0 = padding
   float scale = 1, softcap = 0;
   int64_t sliding_window = 0;  // keys a query sees, itself included; 0 = all
-  int blocks = 0;              // thread blocks of a sequence and KV head: 1, 2, 4, 8 or 16; 0 = chosen
+  int blocks = 0;              // thread blocks of a sequence and KV head: 1, 2, 4, 8 or 16; 0 = all is chosen
+  bool ring = false;           // if blocks is given (up to 8 then): the kernel for many sequences
 };
 
 /// What decides whether the kernel can do a layer.
@@ -38,9 +39,17 @@ struct DecodeAttentionShape {
 /// T and the cache of the same 16-bit type, heads of 64 or 128, at most 8 query heads a KV head, pages of 16 n tokens.
 bool decode_attention_fits(const DecodeAttentionShape& s);
 
-/// Thread blocks of a sequence and KV head: a power of two up to 16 that fills the device (of `sms` SMs) once; two
-/// where that fills it at most twice. Measured on an H200 at 128 to 4,096 keys (decode_attention_cuda_bench).
-int decode_attention_blocks(int num_seqs, int num_kv_heads, int sms);
+/// One of two kernels, and the thread blocks of a sequence and KV head.
+struct DecodeAttentionLaunch {
+  bool ring = false;  // keys and values stream through shared memory, else straight into registers
+  int blocks = 1;
+};
+constexpr int kDecodeFewSeqs = 16;
+/// Up to 16 sequences, or an item (sequence and KV head) for each of `sms` SMs at most: registers, and a power of two
+/// up to 16 that fills the device once; two where that fills it at most twice. Measured on an H200 at 128 to 4,096
+/// keys (decode_attention_cuda_bench). More: the ring, and a power of two up to 8 that its four blocks an SM hold at
+/// once.
+DecodeAttentionLaunch decode_attention_launch(int num_seqs, int num_kv_heads, int sms);
 
 /// Row i of everything is sequence i.
 Status decode_attention_cuda(const DecodeAttentionParams& p, StreamRef stream);

@@ -1,6 +1,6 @@
 // Microseconds of a layer's decode attention by graph replay, in bfloat16, from the raw QKV projection: the fused
-// kernel by the number of blocks of a sequence and KV head (* = what is chosen), and the two ops that it replaces
-// (their plan, once a step, not counted). Layers have caches of their own, so that L2 does not help.
+// kernels by the number of blocks of a sequence and KV head (r = through the ring; * = what is chosen), and the two ops
+// that it replaces (their plan, once a step, not counted). Layers have caches of their own, so that L2 does not help.
 //   decode_attention_cuda_bench [--out FILE]     FILE gets a JSON line per case
 #include <algorithm>
 #include <cstdio>
@@ -16,7 +16,7 @@ namespace vllm {
 namespace {
 
 constexpr double kReadGBs = 4549;
-constexpr int kBlockSize = 16, kBlocks[] = {1, 2, 4, 8, 16};
+constexpr int kBlockSize = 16, kBlocks[] = {1, 2, 4, 8, 16}, kRingBlocks[] = {1, 2, 4};
 
 struct Case {
   int num_heads, num_kv_heads, head_dim;
@@ -89,14 +89,14 @@ class Bench {
     for (int32_t n : c_.seq_lens) keys += n;
     return keys * 4 * c_.num_kv_heads * c_.head_dim;
   }
-  Status fused(int i, int blocks, StreamRef stream) const {
+  Status fused(int i, DecodeAttentionLaunch how, StreamRef stream) const {
     DecodeAttentionParams p{.num_heads = c_.num_heads, .num_kv_heads = c_.num_kv_heads, .head_dim = c_.head_dim};
     p.out = {out_.data(), {seqs_, int64_t{c_.num_heads} * c_.head_dim}, DType::kBFloat16};
     p.qkv = {qkv_.data(), {seqs_, width()}, DType::kBFloat16};
     p.q_norm = p.k_norm = d_norm_.as<float>();
     p.cos = p.sin = angles(), p.kv = layer(i), p.slot_mapping = d_slots_.as<int64_t>();
     p.block_table = {d_table_.as<int32_t>(), {seqs_, columns_}}, p.seq_lens = d_seq_lens_.as<int32_t>();
-    p.scale = 0.088f, p.blocks = blocks;
+    p.scale = 0.088f, p.blocks = how.blocks, p.ring = how.ring;
     return decode_attention_cuda(p, stream);
   }
   Status plan(StreamRef stream) {
@@ -147,25 +147,35 @@ void measure(const std::string& load, const Case& c, int sms, FILE* out) {
   CudaStream stream = CudaStream::create().value();
   if (!bench.plan(stream) || !stream.synchronize()) return;
   const double before = microseconds([&](int i, StreamRef s) { return bench.two_ops(i, s); });
-  const int chosen = decode_attention_blocks(static_cast<int>(c.seq_lens.size()), c.num_kv_heads, sms);
+  const int seqs = static_cast<int>(c.seq_lens.size());
+  const DecodeAttentionLaunch chosen = decode_attention_launch(seqs, c.num_kv_heads, sms);
   std::string text, json;
   double us = 0;
-  for (int blocks : kBlocks) {
-    const double x = microseconds([&](int i, StreamRef s) { return bench.fused(i, blocks, s); });
-    if (blocks == chosen) us = x;
-    text += fmt::format(" {:8.2f}{}", x, blocks == chosen ? "*" : " ");
-    json += fmt::format(R"("us_{}":{:.3f},)", blocks, x);
-  }
+  auto try_launch = [&](DecodeAttentionLaunch how) {
+    const bool is_chosen = how.ring == chosen.ring && how.blocks == chosen.blocks;
+    if (!is_chosen && !how.ring && seqs > 16 && how.blocks > 2) {  // hopeless
+      text += fmt::format(" {:9}", "");
+      return;
+    }
+    const double x = microseconds([&](int i, StreamRef s) { return bench.fused(i, how, s); });
+    if (is_chosen) us = x;
+    text += fmt::format(" {:8.2f}{}", x, is_chosen ? "*" : " ");
+    json += fmt::format(R"("us_{}{}":{:.3f},)", how.ring ? "ring_" : "", how.blocks, x);
+  };
+  for (int blocks : kBlocks) try_launch({false, blocks});
+  for (int blocks : kRingBlocks) try_launch({true, blocks});
   const double gbs = bench.kv_bytes() / us / 1e3;
   printf("%2d/%d/%-3d %-14s %9.2f  |%s | %6.0f GB/s %5.1f%%\n", c.num_heads, c.num_kv_heads, c.head_dim, load.c_str(),
          before, text.c_str(), gbs, 100 * gbs / kReadGBs);
   fflush(stdout);
   if (out) {
-    fprintf(out,
-            R"({"bench":"decode_attention","heads":%d,"kv_heads":%d,"head_dim":%d,"load":"%s","us":%.3f,"chosen":%d,)"
-            R"(%s"two_ops_us":%.3f,"gb_per_s":%.1f})"
-            "\n",
-            c.num_heads, c.num_kv_heads, c.head_dim, load.c_str(), us, chosen, json.c_str(), before, gbs);
+    fprintf(
+        out,
+        R"({"bench":"decode_attention","heads":%d,"kv_heads":%d,"head_dim":%d,"load":"%s","us":%.3f,"chosen":"%s%d",)"
+        R"(%s"two_ops_us":%.3f,"gb_per_s":%.1f})"
+        "\n",
+        c.num_heads, c.num_kv_heads, c.head_dim, load.c_str(), us, chosen.ring ? "ring_" : "", chosen.blocks,
+        json.c_str(), before, gbs);
   }
 }
 
@@ -178,15 +188,26 @@ int run(FILE* out) {
   int sms = 132;
   cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, 0);
   printf("%s; load is sequences x context; microseconds of a layer\n", to_string(*device).c_str());
-  printf("%-24s %9s  |%9d %9d %9d %9d %9d  | rate of *\n", "", "two ops", 1, 2, 4, 8, 16);
+  printf("%-24s %9s  |%9d %9d %9d %9d %9d %9s %9s %9s  | rate of *\n", "", "two ops", 1, 2, 4, 8, 16, "r1", "r2", "r4");
   for (auto [heads, kv_heads, dim] : {std::array{16, 8, 128}, std::array{32, 8, 128}}) {
-    for (size_t seqs : {size_t{1}, size_t{2}, size_t{4}, size_t{8}, size_t{16}, size_t{64}, size_t{256}}) {
-      for (int32_t length : {128, 1024, 4096}) {
-        measure(fmt::format("{}x{}", seqs, length), {heads, kv_heads, dim, std::vector<int32_t>(seqs, length)}, sms,
-                out);
-      }
+    auto uniform = [&](size_t seqs, int32_t length) {
+      measure(fmt::format("{}x{}", seqs, length), {heads, kv_heads, dim, std::vector<int32_t>(seqs, length)}, sms, out);
+    };
+    for (size_t seqs : {1, 2, 4, 8, 16}) {
+      for (int32_t length : {128, 1024, 4096}) uniform(seqs, length);
+    }
+    for (size_t seqs : {32, 64, 128, 256}) {
+      for (int32_t length : {128, 300, 1024, 2048}) uniform(seqs, length);
+      std::mt19937 rng(5);
+      std::vector<int32_t> lens(seqs);
+      for (int32_t& n : lens) n = std::uniform_int_distribution<int32_t>(1, 2000)(rng);
+      measure(fmt::format("{}x(1..2000)", seqs), {heads, kv_heads, dim, lens}, sms, out);
     }
     std::vector<int32_t> ragged(64, 300);
+    for (int32_t longest : {2048, 4096}) {
+      ragged[63] = longest;
+      measure(fmt::format("63x300+{}", longest), {heads, kv_heads, dim, ragged}, sms, out);
+    }
     ragged[63] = 16000;
     measure("63x300+16000", {heads, kv_heads, dim, ragged}, sms, out);
     ragged.resize(8, 300), ragged[7] = 16000;

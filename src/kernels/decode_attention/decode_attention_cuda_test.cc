@@ -13,13 +13,13 @@ constexpr DType kF16 = DType::kFloat16, kBF16 = DType::kBFloat16;
 /// 2^-12), random in sign.
 double tolerance(DType dtype) { return dtype == kF16 ? 1e-3 : 7e-3; }
 
-std::string describe(const DecodeWorldSpec& s, int blocks) {
+std::string describe(const DecodeWorldSpec& s, int blocks, bool ring = false) {
   std::string lens;
   for (size_t i = 0; i < s.seq_lens.size() && i < 8; ++i) lens += fmt::format(" {}", s.seq_lens[i]);
   return fmt::format(
-      "{} heads over {} of {}, rotary {}, block {}, {}, softcap {}, window {}, {} blocks, {} sequences:{}", s.num_heads,
-      s.num_kv_heads, s.head_dim, s.rotary_dim, s.block_size, info(s.dtype).name, s.softcap, s.window, blocks,
-      s.seq_lens.size(), lens);
+      "{} heads over {} of {}, rotary {}, block {}, {}, softcap {}, window {}, {} blocks{}, {} sequences:{}",
+      s.num_heads, s.num_kv_heads, s.head_dim, s.rotary_dim, s.block_size, info(s.dtype).name, s.softcap, s.window,
+      blocks, ring ? " of the ring" : "", s.seq_lens.size(), lens);
 }
 
 /// Rows of heads against the reference; those of padding must be as they were.
@@ -69,15 +69,18 @@ void expect_pages(const DecodeWorld& world, const std::vector<std::byte>& found,
   EXPECT_EQ(bad, 0) << what;
 }
 
+constexpr DecodeAttentionLaunch kLaunches[] = {{false, 0},  {false, 1}, {false, 2}, {false, 4}, {false, 8},
+                                               {false, 16}, {true, 1},  {true, 2},  {true, 4},  {true, 8}};
+
 void run_case(const DecodeWorldSpec& spec, unsigned seed) {
   DecodeWorld world(spec, seed);
   const DecodeWorld::Answer want = world.reference();
   CudaStream stream = CudaStream::create().value();
-  for (int blocks : {0, 1, 2, 4, 8, 16}) {
-    const std::string what = describe(spec, blocks);
+  for (auto [ring, blocks] : kLaunches) {
+    const std::string what = describe(spec, blocks, ring);
     world.reset_pool();
     DeviceArray<std::byte> out(world.out_bytes());
-    Status status = decode_attention_cuda(world.params(out.data(), blocks), stream);
+    Status status = decode_attention_cuda(world.params(out.data(), blocks, ring), stream);
     ASSERT_TRUE(status) << status.error().message << " in " << what;
     status = stream.synchronize();
     ASSERT_TRUE(status) << status.error().message << " in " << what;
@@ -125,17 +128,45 @@ TEST(DecodeAttentionCuda, MatchesTheReference) {
   }
 }
 
+std::vector<int32_t> ragged(size_t seqs, int32_t longest, unsigned seed) {
+  std::mt19937 rng(seed);
+  std::vector<int32_t> lens;
+  for (size_t i = 0; i < seqs; ++i) lens.push_back(std::uniform_int_distribution<int32_t>(1, longest)(rng));
+  return lens;
+}
+
+TEST(DecodeAttentionCuda, ManySequencesMatchTheReference) {
+  REQUIRE_GPU();
+  unsigned seed = fresh_seed();
+  std::vector<int32_t> bucket = ragged(57, 90, seed);
+  bucket[20] = 4500;     // more tiles than a warp looks up pages for at once, twice
+  bucket.resize(64, 0);  // padding
+  const std::vector<DecodeWorldSpec> specs = {
+      {.num_heads = 16, .num_kv_heads = 8, .head_dim = 128, .seq_lens = ragged(17, 400, seed)},
+      {.num_heads = 32, .num_kv_heads = 8, .head_dim = 128, .seq_lens = ragged(40, 200, seed), .window = 50},
+      {.num_heads = 8, .num_kv_heads = 2, .head_dim = 128, .seq_lens = bucket},
+      {.num_heads = 6, .num_kv_heads = 3, .head_dim = 64, .seq_lens = bucket, .dtype = kF16, .norms = false},
+      {.num_heads = 16, .num_kv_heads = 8, .head_dim = 128, .seq_lens = ragged(256, 70, seed), .softcap = 20},
+      {.num_heads = 14, .num_kv_heads = 2, .head_dim = 64, .seq_lens = ragged(200, 150, seed), .block_size = 32},
+  };
+  for (const DecodeWorldSpec& spec : specs) {
+    run_case(spec, seed++);
+    if (testing::Test::HasFatalFailure()) return;
+  }
+}
+
 TEST(DecodeAttentionCuda, AReplayedGraphFollowsTheLengths) {
   REQUIRE_GPU();
   unsigned seed = fresh_seed();
-  for (int64_t window : {0, 20}) {
+  for (auto [window, ring, blocks] : {std::tuple(0, false, 0), {20, false, 0}, {0, true, 1}, {20, true, 2}}) {
     DecodeWorldSpec spec{.num_heads = 16, .num_kv_heads = 8, .head_dim = 128, .seq_lens = {1, 14, 30, 127, 500}};
     spec.window = window, spec.capacity = 600;
     DecodeWorld world(spec, seed++);
     DeviceArray<std::byte> out(world.out_bytes());
     CudaStream stream = CudaStream::create().value();
-    Result<CudaGraph> graph =
-        CudaGraph::capture(stream, [&](StreamRef s) { return decode_attention_cuda(world.params(out.data(), 0), s); });
+    Result<CudaGraph> graph = CudaGraph::capture(stream, [&, ring = ring, blocks = blocks](StreamRef s) {
+      return decode_attention_cuda(world.params(out.data(), blocks, ring), s);
+    });
     ASSERT_TRUE(graph) << graph.error().message;
     std::vector<int32_t> lens = spec.seq_lens;
     for (int step = 0; step < 40; ++step) {
@@ -146,7 +177,7 @@ TEST(DecodeAttentionCuda, AReplayedGraphFollowsTheLengths) {
       cudaDeviceSynchronize();
       ASSERT_TRUE(graph->launch(stream));
       ASSERT_TRUE(stream.synchronize());
-      const std::string what = fmt::format("step {}, {}", step, describe(spec, 0));
+      const std::string what = fmt::format("step {}, {}", step, describe(spec, blocks, ring));
       expect_out(world, out.host(), want.out, lens, what);
       expect_pages(world, world.device_pages(), want.pool, what);
       if (testing::Test::HasFailure()) return;
@@ -160,22 +191,28 @@ TEST(DecodeAttentionCuda, GivesTheSameBitsEveryTime) {
   REQUIRE_GPU();
   DecodeWorld world({.num_heads = 32, .num_kv_heads = 8, .head_dim = 128, .seq_lens = {700, 90, 2000}}, fresh_seed());
   CudaStream stream = CudaStream::create().value();
-  std::vector<std::byte> first;
-  for (int i = 0; i < 50; ++i) {
-    DeviceArray<std::byte> out(world.out_bytes());
-    ASSERT_TRUE(decode_attention_cuda(world.params(out.data(), 8), stream));
-    ASSERT_TRUE(stream.synchronize());
-    if (i == 0) first = out.host();
-    ASSERT_EQ(out.host(), first) << "run " << i;
+  for (bool ring : {false, true}) {
+    std::vector<std::byte> first;
+    for (int i = 0; i < 50; ++i) {
+      DeviceArray<std::byte> out(world.out_bytes());
+      ASSERT_TRUE(decode_attention_cuda(world.params(out.data(), 8, ring), stream));
+      ASSERT_TRUE(stream.synchronize());
+      if (i == 0) first = out.host();
+      ASSERT_EQ(out.host(), first) << "run " << i << (ring ? " of the ring" : "");
+    }
   }
 }
 
 TEST(DecodeAttentionCuda, PicksBlocksThatFillTheDevice) {
-  EXPECT_EQ(decode_attention_blocks(1, 8, 132), 16);
-  EXPECT_EQ(decode_attention_blocks(8, 8, 132), 2);
-  EXPECT_EQ(decode_attention_blocks(16, 8, 132), 2);
-  EXPECT_EQ(decode_attention_blocks(64, 8, 132), 1);
-  EXPECT_EQ(decode_attention_blocks(1, 1, 132), 16);
+  auto expect = [](int num_seqs, int num_kv_heads, bool ring, int blocks) {
+    const DecodeAttentionLaunch how = decode_attention_launch(num_seqs, num_kv_heads, 132);
+    EXPECT_EQ(how.ring, ring) << num_seqs;
+    EXPECT_EQ(how.blocks, blocks) << num_seqs;
+  };
+  expect(1, 8, false, 16), expect(1, 1, false, 16);
+  expect(8, 8, false, 2), expect(16, 8, false, 2), expect(16, 32, false, 1);
+  expect(64, 1, false, 2);
+  expect(17, 8, true, 2), expect(32, 8, true, 2), expect(64, 8, true, 1), expect(256, 8, true, 1);
 }
 
 TEST(DecodeAttentionCuda, RefusesWhatDisagrees) {
@@ -198,6 +235,7 @@ TEST(DecodeAttentionCuda, RefusesWhatDisagrees) {
   DeviceArray<std::byte> out(world.out_bytes());
   EXPECT_FALSE(decode_attention_cuda(world.params(out.data(), 3), {}));
   EXPECT_FALSE(decode_attention_cuda(world.params(out.data(), 32), {}));
+  EXPECT_FALSE(decode_attention_cuda(world.params(out.data(), 16, true), {}));
   DecodeAttentionParams p = world.params(out.data(), 1);
   p.num_heads = 8;
   EXPECT_FALSE(decode_attention_cuda(p, {}));

@@ -111,7 +111,7 @@ class DecodeWorld {
     cudaDeviceSynchronize();
   }
 
-  DecodeAttentionParams params(std::byte* out, int blocks) const {
+  DecodeAttentionParams params(std::byte* out, int blocks, bool ring = false) const {
     DecodeAttentionParams p{
         .num_heads = spec_.num_heads, .num_kv_heads = spec_.num_kv_heads, .head_dim = spec_.head_dim};
     const auto seqs = static_cast<int64_t>(num_seqs());
@@ -123,7 +123,7 @@ class DecodeWorld {
     p.kv = kv_, p.kv.base = d_pool_->data(), p.slot_mapping = d_slots_->data();
     p.block_table = TensorView<const int32_t, 2>(d_table_->data(), {seqs, columns_});
     p.seq_lens = d_seq_lens_->data();
-    p.scale = scale(), p.softcap = spec_.softcap, p.sliding_window = spec_.window, p.blocks = blocks;
+    p.scale = scale(), p.softcap = spec_.softcap, p.sliding_window = spec_.window, p.blocks = blocks, p.ring = ring;
     return p;
   }
   /// The same by the two ops that it replaces. Changes qkv on the device.
