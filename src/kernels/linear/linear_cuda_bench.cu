@@ -84,6 +84,47 @@ struct Bench : BenchBase {
     }
   }
 
+  // One product with nothing behind it, as an lm_head at the end of a step: tails are not hidden.
+  void alone(const Shape& s, int tokens) {
+    std::string line;
+    auto one = [&](const std::string& impl, auto fn) {
+      Result<double> us = time([&](StreamRef ref) { return fn(ref); }, 15);
+      line += us ? fmt::format("  {} {:.2f}", impl, *us) : fmt::format("  {}: {}", impl, us.error().message);
+      if (us) record(std::string(s.name) + ".alone", tokens, impl, *us, static_cast<double>(s.n * s.k * 2), 0);
+    };
+    auto args = [&] {
+      LinearKernelArgs a = plain_args(s, tokens);
+      a.out_float = s.n > 100000;
+      return a;
+    };
+    const LinearDesc desc{.num_tokens = tokens, .n = static_cast<int>(s.n), .k = static_cast<int>(s.k)};
+    const LinearConfig picked = pick_config(desc, runner->device());
+    for (int each : {0, 1, 2, 4, 8}) {
+      for (int r : {1, 2, picked.row_groups}) {
+        LinearConfig config = picked;
+        if (each == 0 && r != picked.row_groups) continue;
+        config.row_groups = r;
+        if (each != 0) spread(desc.n, 8 * r, each, config);
+        one(fmt::format("r{}/{}", r, each),
+            [&](StreamRef ref) { return launch_linear_stream(DType::kBFloat16, args(), config, ref); });
+        if (r == picked.row_groups) break;
+      }
+      if (tokens > 1) continue;
+      LinearConfig gemv = gemv_config(desc, runner->device());
+      if (each != 0) spread(desc.n, 16 / gemv.k_split, each, gemv);
+      one(fmt::format("gemv/{}", each),
+          [&](StreamRef ref) { return launch_linear_gemv(DType::kBFloat16, args(), gemv, ref); });
+    }
+    if (runner->cublaslt() != nullptr) {
+      one("cublaslt", [&](StreamRef ref) {
+        const LinearKernelArgs a = args();
+        return runner->cublaslt()->multiply({.n = s.n, .k = s.k, .num_tokens = tokens, .out_float = a.out_float},
+                                            {a.weight, a.x, a.x_stride, a.out, a.out_stride, tokens}, ref);
+      });
+    }
+    printf("alone %-12s %2d %s\n", s.name, tokens, line.c_str());
+  }
+
   struct Model {
     const char* name;
     int layers;
@@ -96,15 +137,25 @@ struct Bench : BenchBase {
     kFused,
     kLate1,
     kLate2,
+    kDynamic1,
+    kDynamic2,
+    kLowTiles,
     kGemv,
     kGemvLate1,
     kGemvLate2,
     kGemvWide,
+    kGemvDynamic1,
+    kGemvDynamic2,
     kGemvApart,
     kGemvBack,
     kGemvFront,
     kCublasLt
   };
+
+  // One block for every `tiles_each` tiles of `rows`.
+  static void spread(int n, int rows, int tiles_each, LinearConfig& config) {
+    config.grid = (n + rows * tiles_each - 1) / (rows * tiles_each);
+  }
 
   LinearConfig vary(const LinearDesc& desc, Variant variant) const {
     LinearConfig config = pick_config(desc, runner->device());
@@ -122,6 +173,15 @@ struct Bench : BenchBase {
     if (variant == Variant::kLate1 || variant == Variant::kGemvLate1) config.launch_at = 1;
     if (variant == Variant::kLate2 || variant == Variant::kGemvLate2) config.launch_at = 2;
     if (variant == Variant::kGemvApart) config.fused_norm = false;
+    // The hardware hands out the blocks: one tile each, or two.
+    if (variant == Variant::kDynamic1 || variant == Variant::kLowTiles)
+      spread(desc.n, 8 * config.row_groups, 1, config);
+    if (variant == Variant::kDynamic2) spread(desc.n, 8 * config.row_groups, 2, config);
+    if (variant == Variant::kLowTiles && desc.n > 16384)
+      config.row_groups = 2, spread(desc.n, 16, desc.num_tokens == 1 ? 1 : 2, config);
+    const int gemv_rows = 16 / config.k_split;
+    if (variant == Variant::kGemvDynamic1) spread(desc.n, gemv_rows, 1, config);
+    if (variant == Variant::kGemvDynamic2) spread(desc.n, gemv_rows, 2, config);
     if (variant == Variant::kNormApart) config.fused_norm = false;
     if (variant == Variant::kUnstaged) config.staged_x = config.fused_norm = false;
     if (variant == Variant::kFused && desc.norm && desc.num_tokens <= 8) config.staged_x = config.fused_norm = true;
@@ -156,10 +216,15 @@ struct Bench : BenchBase {
                      {Variant::kFused, "fused"},
                      {Variant::kLate1, "late1"},
                      {Variant::kLate2, "late2"},
+                     {Variant::kDynamic1, "dynamic1"},
+                     {Variant::kDynamic2, "dynamic2"},
+                     {Variant::kLowTiles, "low_tiles"},
                      {Variant::kGemv, "gemv"},
                      {Variant::kGemvLate1, "gemv_late1"},
                      {Variant::kGemvLate2, "gemv_late2"},
                      {Variant::kGemvWide, "gemv_wide"},
+                     {Variant::kGemvDynamic1, "gemv_dynamic1"},
+                     {Variant::kGemvDynamic2, "gemv_dynamic2"},
                      {Variant::kGemvApart, "gemv_norm_apart"},
                      {Variant::kGemvBack, "gemv_o_down"},
                      {Variant::kGemvFront, "gemv_qkv_gate_up"},
@@ -209,7 +274,11 @@ int bench_main(int argc, char** argv) {
   bench_parts(bench);
   for (const Shape& s : kShapes) bench.shape_rows(s);
   for (const Shape& s : kShapes) {
-    if (with_sweep) bench.sweep(s);
+    if (with_sweep && s.n < 100000) bench.sweep(s);
+  }
+  for (const Shape& s : kShapes) {
+    if (s.n * s.k * 2 < (int64_t{90} << 20)) continue;  // replays would find it in L2
+    for (int tokens : {1, 8}) bench.alone(s, tokens);
   }
   bench.chain({"8b", 36, 4096, 6144, 4096, 12288});
   bench.chain({"0.6b", 28, 1024, 4096, 2048, 3072});
