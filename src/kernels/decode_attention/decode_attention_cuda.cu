@@ -109,6 +109,14 @@ DecodeAttentionLaunch decode_attention_launch(int num_seqs, int num_kv_heads, in
   return {false, items * blocks > 2 * sms ? 1 : blocks};
 }
 
+bool decode_attention_lopsided(int num_seqs, int num_kv_heads, int64_t longest, int64_t total) {
+  // ns for a key: of a sequence that is worked on alone, and of all together in the kernel that splits by load.
+  const int blocks = decode_attention_launch(num_seqs, num_kv_heads, num_sms()).blocks;
+  const double alone = 24.0 / blocks + 2, by_load = 1.35;
+  constexpr double kStart = 15000;  // ns that the other kernel and the ones in front of it take anyway
+  return alone * static_cast<double>(longest) > by_load * static_cast<double>(total) + kStart;
+}
+
 Status decode_attention_cuda(const DecodeAttentionParams& p, StreamRef stream) {
   RETURN_IF_ERROR(check(p));
   if (p.block_table.size(0) == 0) return {};

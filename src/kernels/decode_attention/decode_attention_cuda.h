@@ -51,6 +51,11 @@ constexpr int kDecodeFewSeqs = 16;
 /// once.
 DecodeAttentionLaunch decode_attention_launch(int num_seqs, int num_kv_heads, int sms);
 
+/// True if another kernel that splits the work by load would be faster: a sequence is taken by a few blocks alone, so
+/// one that is much longer than the others keeps the device waiting. From times on an H200 with 8 KV heads of 128
+/// (decode_attention_cuda_bench: the ragged rows); lengths in keys, `total` of all sequences.
+bool decode_attention_lopsided(int num_seqs, int num_kv_heads, int64_t longest, int64_t total);
+
 /// Row i of everything is sequence i.
 Status decode_attention_cuda(const DecodeAttentionParams& p, StreamRef stream);
 

@@ -203,6 +203,19 @@ TEST(DecodeAttentionCuda, GivesTheSameBitsEveryTime) {
   }
 }
 
+TEST(DecodeAttentionCuda, LeavesLopsidedBatchesToOthers) {
+  REQUIRE_GPU();
+  auto lopsided = [](int num_seqs, int64_t longest, int64_t total) {
+    return decode_attention_lopsided(num_seqs, 8, longest, total);
+  };
+  EXPECT_FALSE(lopsided(1, 4096, 4096));
+  EXPECT_TRUE(lopsided(1, 32000, 32000));
+  EXPECT_TRUE(lopsided(8, 16000, 18100));
+  EXPECT_FALSE(lopsided(64, 1024, 65536));
+  EXPECT_TRUE(lopsided(64, 4096, 23000));
+  EXPECT_FALSE(lopsided(256, 4096, 1 << 20));
+}
+
 TEST(DecodeAttentionCuda, PicksBlocksThatFillTheDevice) {
   auto expect = [](int num_seqs, int num_kv_heads, bool ring, int blocks) {
     const DecodeAttentionLaunch how = decode_attention_launch(num_seqs, num_kv_heads, 132);

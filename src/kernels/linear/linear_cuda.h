@@ -7,7 +7,8 @@
 // Fused back: kGated* multiplies act(gate) by up; the weight's rows are interleaved by gated_row().
 // Sums are float32. Rounding to T happens where the split path would store T (after the norm, after the activation), so
 // the fused and the split path agree within one rounding of the same values.
-// Up to 16 tokens of float16 or bfloat16, a row of x that is given as T has the same result, bit for bit, in any batch.
+// From 2 to 16 tokens of float16 or bfloat16, a row of x that is given as T has the same result, bit for bit, in any
+// batch; one token alone may differ by a rounding.
 #include <cstdint>
 
 #include "base/result.h"

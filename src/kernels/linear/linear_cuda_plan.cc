@@ -7,6 +7,7 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kMaxFusedNormTokens = 2;     // every block reads all of x: beyond, a kernel apart is cheaper
+constexpr int kMaxGemvShortK = 3072;       // one token of short rows: the GEMV (0.6B: 13.6 us a layer, not 17.9)
 constexpr int kMaxStagedBytes = 48 << 10;  // of x: more takes the room of the next kernel's prefetch
 
 // Tile heights that linear_cuda_bench's sweep found best on an H200, of 1, 2, 3, 4 and 6 groups: the shapes of Qwen3
@@ -109,6 +110,7 @@ LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device) {
     }
     return config;
   }
+  if (desc.num_tokens == 1 && desc.k <= kMaxGemvShortK && desc.n <= 65536) return gemv_config(desc, device);
   config.kind = LinearKind::kStream;
   config.row_groups = pick_row_groups(desc, device.sm_count);
   const int64_t x_bytes = int64_t{desc.num_tokens} * ((desc.k + 63) / 64 * 128 + 64);

@@ -18,8 +18,8 @@ struct CudaBatch {
   const int32_t* logits_rows = nullptr;              // [num_logits] token row of each wanted hidden row; -1 = padding
   std::vector<TensorView<const int32_t, 2>> block_tables;  // per group [num_seqs, max_blocks]
   std::vector<const int64_t*> slot_mapping;                // per group [num_tokens]
-  bool decode = false;        // every sequence has one query: the whole forward is graph-safe
-  bool long_context = false;  // of a decode, as CudaModel::is_long says: graphs are captured for either value
+  bool decode = false;    // every sequence has one query: the whole forward is graph-safe
+  bool lopsided = false;  // of a decode, as CudaModel::is_lopsided says: graphs are captured for either value
   std::span<const int32_t> host_query_start, host_seq_lens;  // upper bounds, for eager plans only
   int phase = 0;                                             // which workspace of those that may be in flight
 };

@@ -17,9 +17,8 @@ namespace vllm::model {
 class CudaDecoder final : public CudaModel {
  public:
   static constexpr int64_t kSliceTokens = 2048;
-  static constexpr int64_t kMaxLogits = 256;   // rows of a compute_logits call
-  static constexpr int kFusedSeqs = 16;        // decodes of up to so many sequences use decode_attention ...
-  static constexpr int64_t kFusedKeys = 4096;  // ... unless one is longer: a few blocks would work on it alone
+  static constexpr int64_t kMaxLogits = 256;  // rows of a compute_logits call
+  static constexpr int kFusedSeqs = 1024;     // decodes of up to so many sequences use decode_attention
 
   CudaDecoder(ModelConfig config, const LoadOptions& options, CudaDecoderWeights weights);
 
@@ -28,9 +27,7 @@ class CudaDecoder final : public CudaModel {
   Status reserve(const CudaLimits& limits) override;
   Status forward(const CudaBatch& batch, const KvCacheView& kv, TensorView<void, 2> hidden, StreamRef stream) override;
   Status compute_logits(TensorView<const void, 2> hidden, TensorView<float, 2> logits, StreamRef stream) override;
-  bool is_long(int num_seqs, int64_t max_seq_len) const override {
-    return num_seqs <= kFusedSeqs && max_seq_len > kFusedKeys;
-  }
+  bool is_lopsided(int num_seqs, int64_t longest, int64_t total) const override;
   DType dtype() const override { return dtype_; }
   size_t weight_bytes() const override { return weights_.memory.size(); }
   size_t scratch_bytes() const override;

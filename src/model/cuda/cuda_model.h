@@ -36,8 +36,8 @@ class CudaModel {
                          StreamRef stream) = 0;
   /// Launch logits [rows, vocab] float32 of hidden rows.
   virtual Status compute_logits(TensorView<const void, 2> hidden, TensorView<float, 2> logits, StreamRef stream) = 0;
-  /// True if a decode of these lengths is better off with the kernels that split the work by load (batch.long_context).
-  virtual bool is_long(int num_seqs, int64_t max_seq_len) const = 0;
+  /// True if a decode of these lengths is better off with the kernels that split the work by load (batch.lopsided).
+  virtual bool is_lopsided(int num_seqs, int64_t longest, int64_t total) const = 0;
   virtual DType dtype() const = 0;
   virtual size_t weight_bytes() const = 0;
   virtual size_t scratch_bytes() const = 0;

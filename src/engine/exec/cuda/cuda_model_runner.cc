@@ -195,8 +195,9 @@ Status CudaModelRunner::forward(const StepInput& input) {
   if (plan.rows.empty()) return {};
   const int batch = plan.shape.num_seqs;
   const bool graph = plan.decode && batch <= options_.max_graph_batch && batch <= logits_rows_;
-  const int64_t longest = plan.seq_lens.empty() ? 0 : *std::max_element(plan.seq_lens.begin(), plan.seq_lens.end());
-  const GraphKey key{.batch = batch, .long_context = plan.decode && model_->is_long(batch, longest)};
+  int64_t longest = 0, total = 0;
+  for (int32_t length : plan.seq_lens) longest = std::max<int64_t>(longest, length), total += length;
+  const GraphKey key{.batch = batch, .lopsided = plan.decode && model_->is_lopsided(batch, longest, total)};
   if (graph) {
     if (auto it = graphs_.find(key); it != graphs_.end()) {
       ++num_graph_steps_;
@@ -206,7 +207,7 @@ Status CudaModelRunner::forward(const StepInput& input) {
   }
   return launch_forward(plan.shape,
                         {.decode = plan.decode,
-                         .long_context = key.long_context,
+                         .lopsided = key.lopsided,
                          .query_start = plan.query_start,
                          .seq_lens = plan.seq_lens,
                          .phase = ticket.phase},
@@ -248,7 +249,7 @@ Status CudaModelRunner::launch_forward(const BatchShape& shape, const Known& kno
                                     std::array<int64_t, 2>{shape.num_seqs, layout_.max_blocks});
     batch.slot_mapping.push_back(arrays_.slot_mapping + g * max_tokens_);
   }
-  batch.decode = known.decode, batch.long_context = known.long_context;
+  batch.decode = known.decode, batch.lopsided = known.lopsided;
   batch.host_query_start = known.query_start, batch.host_seq_lens = known.seq_lens;
   batch.phase = known.phase;
   RETURN_IF_ERROR(model_->forward(batch, kv_, hidden_rows(0, shape.num_logits), stream));
@@ -356,7 +357,7 @@ void CudaModelRunner::capture_one() {
   auto start = std::chrono::steady_clock::now();
   auto launches = [&](StreamRef stream) {
     return launch_forward({.num_seqs = batch, .num_tokens = batch, .num_logits = batch},
-                          {.decode = true, .long_context = key.long_context}, stream);
+                          {.decode = true, .lopsided = key.lopsided}, stream);
   };
   Result<CudaGraph> graph = CudaGraph::capture(stream_, launches);
   if (!graph) {

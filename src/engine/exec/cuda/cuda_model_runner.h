@@ -71,12 +71,12 @@ class CudaModelRunner {
   // What a graph is captured for.
   struct GraphKey {
     int batch = 0;  // padded
-    bool long_context = false;
+    bool lopsided = false;
     auto operator<=>(const GraphKey&) const = default;
   };
   // What the worker knows of a step, beside its shape.
   struct Known {
-    bool decode = false, long_context = false;
+    bool decode = false, lopsided = false;
     std::span<const int32_t> query_start, seq_lens;  // not for decode
     int phase = 0;
   };
