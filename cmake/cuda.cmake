@@ -1,5 +1,5 @@
 # The CUDA side of the tree: off by default, on in the preset `cuda`. Targets made by add_cuda_library exist only there; the seam to
-# the rest is a *_nocuda.cc stub in the few libraries that can reach a GPU (vllm_pick_cuda).
+# the rest is engine/exec/cuda_executor_nocuda.cc, the stub that other builds link.
 option(VLLM_CUDA "build the CUDA engine (needs nvcc 13)" OFF)
 if(NOT VLLM_CUDA)
   function(add_cuda_library)
@@ -24,7 +24,7 @@ set(CMAKE_CUDA_STANDARD 20)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_EXTENSIONS OFF)
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
-add_compile_definitions(VLLM_WITH_CUDA=1 "$<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>")  # fmt 9 turns it off for nvcc
+add_compile_definitions("$<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1>")  # fmt 9 turns it off for nvcc
 
 add_custom_target(cuda_targets)  # every CUDA library and its tests: what `./run test --cuda` compiles
 
