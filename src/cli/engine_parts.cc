@@ -110,6 +110,7 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const mo
       .max_graph_batch = static_cast<int>(args.max_cudagraph_capture_size),
       .gpu_memory_utilization = args.gpu_memory_utilization,
       .kv_cache_bytes = static_cast<size_t>(args.kv_cache_memory_bytes.value_or(0)),
+      .batch_invariant = env_flag("VLLM_BATCH_INVARIANT"),
       .on_phase = phase};
   ASSIGN_OR_RETURN(options.engine.max_model_len,
                    context_length(config.max_position, args.max_model_len, env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN")));

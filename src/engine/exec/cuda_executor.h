@@ -22,6 +22,7 @@ struct CudaExecutorOptions {
   double gpu_memory_utilization = 0.92;  // of the device's total memory, everything included
   size_t kv_cache_bytes = 0;             // --kv-cache-memory-bytes; 0 = by utilization
   bool use_cublaslt = true;
+  bool batch_invariant = false;   // VLLM_BATCH_INVARIANT: a request's logits depend on nothing but the request
   int capture_interval_ms = 100;  // between captures of graphs while steps are in flight
   std::function<void(std::string)> on_phase;  // hears "loading weights 40%"
 };

@@ -43,6 +43,9 @@ class LinearCuda {
     int64_t max_tokens = 0, max_k = 0, max_n = 0;
     DType dtype = DType::kBFloat16;
     bool use_cublaslt = true;
+    // One order of sums for any number of tokens: a row of x has the same result, bit for bit, in any batch. Own GEMM
+    // for two-byte types and the plain kernel for float32: several times slower with few tokens.
+    bool batch_invariant = false;
   };
   static Result<LinearCuda> create(const Options& options);
   LinearCuda(LinearCuda&&) noexcept;

@@ -99,6 +99,11 @@ LinearConfig gemv_config(const LinearDesc& desc, const LinearDevice& device) {
   return config;
 }
 
+LinearConfig batch_invariant_config(const LinearDesc& desc) {
+  const bool half = desc.dtype == DType::kBFloat16 || desc.dtype == DType::kFloat16;
+  return {.kind = half && desc.aligned_x ? LinearKind::kGemm : LinearKind::kSimt};
+}
+
 LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device) {
   LinearConfig config;
   const bool half = desc.dtype == DType::kBFloat16 || desc.dtype == DType::kFloat16;

@@ -49,6 +49,9 @@ inline constexpr int kMaxStreamTokens = 16;
 inline constexpr int kMaxGemvK = 24576;  // x is in shared memory
 LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device);
 
+/// What batch_invariant takes instead: the same kernel, and so the same order of sums, for every number of tokens.
+LinearConfig batch_invariant_config(const LinearDesc& desc);
+
 /// A kGemv configuration for one token; its grid has at most 4 blocks for each SM.
 LinearConfig gemv_config(const LinearDesc& desc, const LinearDevice& device);
 

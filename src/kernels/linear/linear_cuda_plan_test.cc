@@ -23,6 +23,18 @@ TEST(LinearCudaPlan, FewTokensStreamTheWeight) {
   EXPECT_EQ(pick_config({.num_tokens = 64, .n = 64, .k = 64, .aligned_out = false}, h200).kind, LinearKind::kGemm);
 }
 
+TEST(LinearCudaPlan, ABatchInvariantOneIsTheSameForAllTokens) {
+  for (int tokens : {1, 2, 16, 17, 64, 65, 2048}) {
+    for (bool norm : {false, true}) {
+      const LinearConfig half = batch_invariant_config({.num_tokens = tokens, .n = 4096, .k = 4096, .norm = norm});
+      EXPECT_EQ(half, LinearConfig{.kind = LinearKind::kGemm}) << tokens;
+      const LinearConfig whole =
+          batch_invariant_config({.dtype = DType::kFloat32, .num_tokens = tokens, .n = 64, .k = 64, .norm = norm});
+      EXPECT_EQ(whole, LinearConfig{.kind = LinearKind::kSimt}) << tokens;
+    }
+  }
+}
+
 TEST(LinearCudaPlan, TilesAreThoseThatWereMeasuredBest) {
   const LinearDevice h200;
   struct Case {

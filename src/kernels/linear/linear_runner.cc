@@ -66,7 +66,7 @@ Result<std::unique_ptr<LinearRunner>> LinearRunner::create(const LinearCuda::Opt
   ASSIGN_OR_RETURN(runner->normed_,
                    DeviceBuffer::allocate(static_cast<size_t>(slice * options.max_k * element_bytes(options.dtype)),
                                           "normalized inputs of linear layers"));
-  if (options.use_cublaslt) {
+  if (options.use_cublaslt && !options.batch_invariant) {
     Result<std::unique_ptr<CublasLt>> library = CublasLt::open();
     if (library) {
       runner->cublaslt_ = std::move(library).value();
@@ -131,7 +131,9 @@ Status LinearRunner::run(const LinearCudaParams& p, StreamRef stream) const {
     const int64_t end = std::min(p.x.size(0), begin + kSliceTokens);
     LinearCudaParams slice = p;
     slice.x = p.x.slice(begin, end), slice.out = p.out.slice(begin, end);
-    RETURN_IF_ERROR(run(slice, pick_config(describe(slice), device_), stream));
+    const LinearDesc desc = describe(slice);
+    const LinearConfig config = options_.batch_invariant ? batch_invariant_config(desc) : pick_config(desc, device_);
+    RETURN_IF_ERROR(run(slice, config, stream));
   }
   return {};
 }

@@ -71,7 +71,7 @@ int CudaDecoder::phase(const CudaBatch& batch, size_t group) const {
 
 bool CudaDecoder::fuses_attention(const CudaBatch& b) const {
   const ModelConfig& c = config_;
-  return b.decode && !b.lopsided && b.num_seqs <= kFusedSeqs &&
+  return !limits_.batch_invariant && b.decode && !b.lopsided && b.num_seqs <= kFusedSeqs &&
          decode_attention_fits({.num_heads = c.num_heads,
                                 .num_kv_heads = c.num_kv_heads,
                                 .head_dim = c.head_dim,
@@ -83,7 +83,8 @@ bool CudaDecoder::fuses_attention(const CudaBatch& b) const {
 }
 
 bool CudaDecoder::is_lopsided(int num_seqs, int64_t longest, int64_t total) const {
-  return num_seqs <= kFusedSeqs && decode_attention_lopsided(num_seqs, config_.num_kv_heads, longest, total);
+  return !limits_.batch_invariant && num_seqs <= kFusedSeqs &&
+         decode_attention_lopsided(num_seqs, config_.num_kv_heads, longest, total);
 }
 
 Status CudaDecoder::plan_attention(const Step& s) {

@@ -104,7 +104,8 @@ Status CudaDecoder::reserve(const CudaLimits& limits) {
                            .max_seqs = limits.max_seqs,
                            .max_tokens = limits.max_tokens,
                            .max_blocks = (max_model_len + limits.block_size - 1) / limits.block_size,
-                           .num_phases = limits.num_phases * static_cast<int>(shape_.kv_spec.groups.size())};
+                           .num_phases = limits.num_phases * static_cast<int>(shape_.kv_spec.groups.size()),
+                           .plain = limits.batch_invariant};
   ASSIGN_OR_RETURN(attention_, PagedAttentionCuda::create(shape));
   return {};
 }
@@ -116,12 +117,14 @@ Status CudaDecoder::prepare_linears() {
                              .max_k = std::max({c.hidden_size, q, c.intermediate_size}),
                              .max_n = std::max({c.hidden_size, q + 2 * kv, 2 * c.intermediate_size}),
                              .dtype = dtype_,
-                             .use_cublaslt = limits_.use_cublaslt};
+                             .use_cublaslt = limits_.use_cublaslt,
+                             .batch_invariant = limits_.batch_invariant};
   LinearCuda::Options head{.max_tokens = limits_.max_logits,
                            .max_k = c.hidden_size,
                            .max_n = c.vocab_size,
                            .dtype = dtype_,
-                           .use_cublaslt = limits_.use_cublaslt};
+                           .use_cublaslt = limits_.use_cublaslt,
+                           .batch_invariant = limits_.batch_invariant};
   ASSIGN_OR_RETURN(linear_, LinearCuda::create(layers));
   ASSIGN_OR_RETURN(head_, LinearCuda::create(head));
   RETURN_IF_ERROR(linear_->prepare(q + 2 * kv, c.hidden_size, LinearBack::kNone));

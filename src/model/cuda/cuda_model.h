@@ -21,6 +21,7 @@ struct CudaLimits {
   int block_size = 16;
   int num_phases = 2;
   bool use_cublaslt = true;
+  bool batch_invariant = false;  // a token's logits are the same bits in any batch and chunk; slower
 };
 
 class CudaModel {

@@ -87,7 +87,8 @@ Status CudaModelRunner::allocate() {
                                    .max_model_len = engine.max_model_len,
                                    .block_size = engine.block_size,
                                    .num_phases = options_.phases,
-                                   .use_cublaslt = options_.use_cublaslt}));
+                                   .use_cublaslt = options_.use_cublaslt,
+                                   .batch_invariant = options_.batch_invariant}));
   ASSIGN_OR_RETURN(stream_, CudaStream::create());
   // As many rows as a graph may sample; whatever wants more goes through in tiles.
   logits_rows_ = std::max<int64_t>(std::min(kLogitsTile, max_tokens_),

@@ -26,6 +26,7 @@ struct CudaRunnerOptions {
   int phases = 2;
   int max_graph_batch = 512;  // 0 = no graphs
   bool use_cublaslt = true;
+  bool batch_invariant = false;
 };
 
 class CudaModelRunner {

@@ -83,12 +83,15 @@ Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig& config,
   const double weights_ms = lap.ms();
 
   phase("starting the engine");
+  if (options.batch_invariant)
+    LOG_INFO("Batch invariance is on: logits are the same bits in any batch, and steps are slower");
   ASSIGN_OR_RETURN(
       std::unique_ptr<CudaModelRunner> runner,
       CudaModelRunner::create(std::move(model), {.engine = parts.engine,
                                                  .phases = kPhases,
                                                  .max_graph_batch = options.enforce_eager ? 0 : options.max_graph_batch,
-                                                 .use_cublaslt = options.use_cublaslt}));
+                                                 .use_cublaslt = options.use_cublaslt,
+                                                 .batch_invariant = options.batch_invariant}));
   parts.scratch_bytes = runner->device_bytes();
   const double reserve_ms = lap.ms();
   RETURN_IF_ERROR(runner->warm_up());
