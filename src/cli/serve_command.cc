@@ -133,7 +133,11 @@ int serve_command(const std::vector<std::string>& argv) {
   bool dead = !model->engine->healthy();
   shut_down(args, *model, server, dead);
   LOG_INFO("Application shutdown complete.");
-  return dead ? 1 : 0;
+  if (dead) {
+    std::fflush(nullptr);
+    _exit(1);  // what broke may also hang: nothing of the engine is taken apart
+  }
+  return 0;
 }
 
 }  // namespace vllm::cli

@@ -1,5 +1,6 @@
 #include "tensor/cuda/buffer.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "base/log.h"
@@ -8,9 +9,11 @@
 namespace vllm {
 namespace {
 
-// Unloading after a fatal device error frees nothing: that error was reported where it happened.
+// After a fatal device error nothing can be freed. That error was reported where it happened: one line is enough here.
 void log_free(cudaError_t code) {
-  if (code != cudaSuccess && code != cudaErrorCudartUnloading) LOG_WARNING("freeing: {}", cudaGetErrorString(code));
+  static std::atomic<bool> told{false};
+  if (code == cudaSuccess || code == cudaErrorCudartUnloading || told.exchange(true)) return;
+  LOG_WARNING("freeing: {}", cudaGetErrorString(code));
 }
 
 }  // namespace
