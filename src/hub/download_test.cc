@@ -274,14 +274,17 @@ TEST_F(Download, SaysWhenTheDiskIsFull) {
 }
 
 TEST_F(Download, RefusesHostileEtags) {
-  for (const char* etag : {"../../evil", "", "a/b", ".hidden", "a b"}) {
-    hub.fault = [etag](const TestRequest& request, TestResponse& response) {
-      if (request.method == "HEAD") {
-        response.headers["ETag"] = response.headers["X-Linked-Etag"] = std::string("\"") + etag + "\"";
-      }
-    };
+  // Set once: a thread of the server may still answer a request that the download before gave up.
+  auto etag = std::make_shared<std::atomic<const char*>>("");
+  hub.fault = [etag](const TestRequest& request, TestResponse& response) {
+    if (request.method == "HEAD") {
+      response.headers["ETag"] = response.headers["X-Linked-Etag"] = std::string("\"") + etag->load() + "\"";
+    }
+  };
+  for (const char* hostile : {"../../evil", "", "a/b", ".hidden", "a b"}) {
+    *etag = hostile;
     Status done = run();
-    ASSERT_FALSE(done) << etag;
+    ASSERT_FALSE(done) << hostile;
     EXPECT_NE(done.error().message.find("no usable ETag"), std::string::npos) << done.error().message;
   }
 }
