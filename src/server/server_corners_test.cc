@@ -329,6 +329,8 @@ TEST(Corners, ManyIdleConnections) {
 
 TEST(Corners, OutOfDescriptorsWaitsWithoutSpinning) {
   TestServer s;
+  auto other = s.client();  // stays open: by its answer the server has the descriptors of its own
+  EXPECT_EQ(other.ask(make_request("GET", "/health")).status, 200);
   rlimit before{};
   getrlimit(RLIMIT_NOFILE, &before);
   const int next = ::dup(0);  // the lowest free number: the client below gets it, and accept() finds none
