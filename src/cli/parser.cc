@@ -60,8 +60,8 @@ Result<std::optional<Match>> match_prefix(const FlagTable& table, std::string_vi
   return invalid_argument("ambiguous option: --{} could match {}{}", name, names, found.size() > 6 ? ", ..." : "");
 }
 
-// Levenshtein's distance of one word of at most 64 bytes to many others, a column of its table at a time in the bits of a
-// word: Hyyro, "A bit-vector algorithm for computing Levenshtein and Damerau edit distances", 2003.
+// Levenshtein's distance of one word of at most 64 bytes to many others, a column of its table at a time in the bits of
+// a word: Hyyro, "A bit-vector algorithm for computing Levenshtein and Damerau edit distances", 2003.
 class EditDistance {
  public:
   explicit EditDistance(std::string_view word) : size_(word.size()) {
