@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/env.h"
+#include "kernels/linear/linear_cublaslt_ranks.h"
 #include "tensor/cuda/buffer.h"
 #include "tensor/cuda/error.h"
 
@@ -104,6 +105,7 @@ struct CublasLt::Impl {
   cublasLtHandle_t handle = nullptr;
   DeviceBuffer workspace;
   std::string description;
+  int sm_count = 0;
   std::mutex mutex;  // guards algorithms
   std::map<CublasLtShape, std::optional<cublasLtMatmulAlgo_t>> algorithms;
 
@@ -130,6 +132,9 @@ Result<std::unique_ptr<CublasLt>> CublasLt::open() {
   impl->lib = *lib;
   RETURN_IF_ERROR(lt_status(impl->lib.create(&impl->handle), "Create"));
   ASSIGN_OR_RETURN(impl->workspace, DeviceBuffer::allocate(kWorkspaceBytes, "the workspace of cuBLASLt"));
+  int device = 0;
+  CUDA_RETURN_IF_ERROR(cudaGetDevice(&device));
+  CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&impl->sm_count, cudaDevAttrMultiProcessorCount, device));
   impl->description = fmt::format("{} (version {})", path, impl->lib.version());
   return std::unique_ptr<CublasLt>(new CublasLt(std::move(impl)));
 }
@@ -152,8 +157,10 @@ std::optional<cublasLtMatmulAlgo_t> CublasLt::Impl::ask(const CublasLtShape& sha
   ok = ok && lib.heuristic(handle, d.matmul, d.weight, d.x, d.out, d.out, preference, kMaxProposals, results.data(),
                            &found) == CUBLAS_STATUS_SUCCESS;
   lib.preference_destroy(preference);
-  const auto rank = static_cast<size_t>(shape.rank);
-  if (!ok || shape.rank >= found || results[rank].state != CUBLAS_STATUS_SUCCESS) return {};
+  const int chosen =
+      shape.rank == CublasLtShape::kRecorded ? recorded_rank(shape, lib.version(), sm_count) : shape.rank;
+  const auto rank = static_cast<size_t>(chosen);
+  if (!ok || chosen >= found || results[rank].state != CUBLAS_STATUS_SUCCESS) return {};
   return results[rank].algo;
 }
 

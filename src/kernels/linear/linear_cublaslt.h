@@ -14,7 +14,8 @@ struct CublasLtShape {
   int64_t n = 0, k = 0, num_tokens = 0;
   bool out_float = false;  // out is float32, not the weight's type
   bool add_to_out = false;
-  int rank = 0;  // which of the library's proposals
+  static constexpr int kRecorded = -1;
+  int rank = kRecorded;  // which of the library's proposals; kRecorded: as linear_cublaslt_ranks.h has it
   auto operator<=>(const CublasLtShape&) const = default;
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "kernels/linear/linear_cublaslt_ranks.h"
+
 namespace vllm {
 namespace {
 
@@ -62,6 +64,18 @@ TEST(LinearCudaPlan, TilesAreThoseThatWereMeasuredBest) {
     EXPECT_EQ(config.fused_norm, c.staged && c.tokens <= 2) << c.n << " x " << c.k << ", " << c.tokens;
     EXPECT_EQ(config.grid, std::min(tiles, h200.sm_count));
   }
+}
+
+TEST(LinearCudaPlan, RanksAreThoseThatWereMeasuredBest) {
+  const CublasLtShape gate_up{.n = 24576, .k = 4096, .num_tokens = 2048};
+  EXPECT_EQ(recorded_rank(gate_up, 130100, 132), 4);
+  EXPECT_EQ(recorded_rank(gate_up, 130200, 132), 0);
+  EXPECT_EQ(recorded_rank(gate_up, 130100, 114), 0);
+  CublasLtShape other = gate_up;
+  other.num_tokens = 512;
+  EXPECT_EQ(recorded_rank(other, 130100, 132), 0);
+  other = gate_up, other.dtype = DType::kFloat32;
+  EXPECT_EQ(recorded_rank(other, 130100, 132), 0);
 }
 
 TEST(LinearCudaPlan, SharedMemoryFits) {
