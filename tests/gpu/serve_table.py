@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -76,6 +77,13 @@ def gpu_name():
     return line.strip().splitlines()[0] if line.strip() else "no GPU"
 
 
+def memory_beside(log):
+    """GiB in use on the device, less weights and KV cache as the server's log has them."""
+    sizes = re.search(r"weights ([0-9.]+) GiB.*KV cache ([0-9.]+) GiB", log)
+    used = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"], capture_output=True, text=True).stdout.split()
+    return int(used[0]) / 1024 - float(sizes[1]) - float(sizes[2]) if sizes and used else None
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--binary", required=True)
@@ -105,6 +113,9 @@ def main():
                 server, model = Server(a.binary, folder, name, a.flags.split(), f"{a.logs}/serve-{name}.log"), name
                 print(f"{name}: {server.start_s:.2f} s to /health", flush=True)
                 record(f"{name}-bf16", "exec_to_health_s", server.start_s, "s")
+                if (beside := memory_beside(pathlib.Path(f"{a.logs}/serve-{name}.log").read_text())) is not None:
+                    print(f"{name}: {beside:.2f} GiB beside weights and KV cache, the CUDA context included", flush=True)
+                    record(f"{name}-bf16", "memory_beside_weights_and_kv_gib", beside, "GiB")
             prompts = max(at_once, int(prompts * a.scale))
             for warm in (True, False):
                 result = pathlib.Path(root, f"{row}.json")
