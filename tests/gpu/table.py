@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print Markdown tables of docs/measurements/gpu.jsonl: the newest line of every (load, metric). table.py [FILE]"""
+"""Print Markdown tables of docs/measurements/gpu.jsonl: the newest line of every (load, metric) without a note. table.py [FILE]"""
 import json
 import pathlib
 import sys
@@ -12,6 +12,8 @@ def main():
     newest, order = {}, []
     for line in FILE.read_text().splitlines():
         row = json.loads(line)
+        if "note" in row:  # an attempt, or a run that is not comparable
+            continue
         key = (row["load"], row["metric"])
         if key not in newest:
             order.append(key)
