@@ -108,6 +108,7 @@ bool has_help_topic(const HelpPage& page, std::string_view topic) {
 std::string program_help() {
   return "usage: vllm COMMAND [ARGUMENTS]\n\n"
          "  serve [MODEL] [FLAGS]   serve a model over an OpenAI-compatible HTTP API\n"
+         "  health [URL]            is the server that runs here up? for health checks\n"
          "  bench serve [FLAGS]     load a running server and report throughput and latencies\n"
          "  bench latency | throughput | startup [FLAGS]\n"
          "                          measure the engine in this process, or the start of a server\n"

@@ -5,6 +5,7 @@
 
 #include "base/version.h"
 #include "bench/bench_command.h"
+#include "cli/health_command.h"
 #include "cli/help.h"
 #include "cli/serve_command.h"
 #include "cli/signals.h"
@@ -13,6 +14,7 @@ int main(int argc, char** argv) {
   std::vector<std::string> args(argv + 1, argv + argc);
   std::string command = args.empty() ? "--help" : args[0];
   if (command == "bench") return vllm::bench::bench_command({args.begin() + 1, args.end()});
+  if (command == "health") return vllm::cli::health_command({args.begin() + 1, args.end()});
   vllm::cli::block_signals();
   if (command == "serve") return vllm::cli::serve_command({args.begin() + 1, args.end()});
   if (command == "--version" || command == "-v" || command == "version") {

@@ -1,5 +1,7 @@
 #include "cli/signals.h"
 
+#include <unistd.h>
+
 #include <ctime>
 #include <initializer_list>
 
@@ -15,6 +17,7 @@ sigset_t handled() {
 
 void block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
+  if (getpid() == 1) std::signal(SIGCHLD, SIG_IGN);  // nobody waits for children here: we have none of our own
   sigset_t set = handled();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }

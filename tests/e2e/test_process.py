@@ -291,3 +291,27 @@ def test_a_failed_download_says_what_to_do(tmp_path):
         done = subprocess.run([BINARY, "serve", str(model), "--host", "127.0.0.1", "--port", str(free_port())], capture_output=True, text=True, timeout=60,
                               env={"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)})
         assert done.returncode == 1 and "ERROR" in done.stderr and "Model download failed: " in done.stderr and text in done.stderr, done.stderr
+
+
+def health(*args):
+    done = subprocess.run([BINARY, "health", *args], capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("socket_flag", [False, True])
+def test_health_command_finds_the_running_server(start, tmp_path, socket_flag):
+    if socket_flag:
+        path = str(tmp_path / "vllm.sock")
+        s = start("--uds", path, "--api-key", "secret", wait=False)
+        url = f"unix:{path}"
+        wait_for(lambda: health(url)[0] == 0, 60)
+    else:
+        s = start("--api-key", "secret")
+        url = f"http://127.0.0.1:{s.port}"
+    assert f"{url}: healthy\n" in health()[1]  # among those of whoever else serves on this machine
+    assert health(url) == (0, f"{url}: healthy\n")
+    assert s.stop() == 0
+    code, text = health(url)
+    assert code == 1 and text.startswith(f"{url}: not healthy: ")
+    assert url not in health()[1]
+    assert health("--no-such")[0] == 2

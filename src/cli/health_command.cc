@@ -1,0 +1,104 @@
+#include "cli/health_command.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+
+#include "cli/server_address.h"
+
+namespace vllm::cli {
+namespace {
+
+constexpr const char* kUsage =
+    "usage: vllm health [URL] [--timeout SECONDS]\n\n"
+    "Ask the `vllm serve` that runs here for /health; its own flags say where it listens. Exit status 0: it answers, "
+    "or "
+    "none runs.\nWith URL (http://HOST:PORT, https://HOST:PORT, unix:PATH) that server is asked.\n";
+constexpr size_t kMaxAnswer = 512;  // bytes of an answer that are shown
+
+size_t keep(char* bytes, size_t size, size_t count, void* text) {
+  auto& out = *static_cast<std::string*>(text);
+  out.append(bytes, std::min(size * count, kMaxAnswer - std::min(out.size(), kMaxAnswer)));
+  return size * count;
+}
+
+// Empty if the server is well, else why not.
+std::string ask(const ServerAddress& address, double timeout_s) {
+  std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), curl_easy_cleanup);
+  if (!curl) return "libcurl does not start";
+  std::string answer;
+  const std::string url = address.base_url() + "/health";
+  curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "*");
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_s * 1000));
+  curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
+  // It is our own server over our own interface, and its certificate is for another name.
+  curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYPEER, 0L);
+  curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
+  if (!address.uds.empty()) curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, address.uds.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, keep);
+  curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
+  if (CURLcode code = curl_easy_perform(curl.get()); code != CURLE_OK) return curl_easy_strerror(code);
+  long status = 0;
+  curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  if (status == 200) return {};
+  return fmt::format("status {}{}{}", status, answer.empty() ? "" : ": ", answer);
+}
+
+// Says it and returns whether the server is well.
+bool report(const ServerAddress& address, double timeout_s) {
+  const std::string why = ask(address, timeout_s);
+  std::printf("%s: %s%s%s\n", address.shown().c_str(), why.empty() ? "healthy" : "not healthy", why.empty() ? "" : ": ",
+              why.c_str());
+  return why.empty();
+}
+
+bool report_running(double timeout_s) {
+  const std::vector<RunningServer> servers = running_servers();
+  if (servers.empty()) std::puts("no `vllm serve` runs here");
+  bool well = true;
+  for (const RunningServer& server : servers) {
+    auto address = server_address(server.argv, server.cwd);
+    if (!address) std::printf("process %d: not healthy: %s\n", server.pid, address.error().message.c_str());
+    well = address && report(*address, timeout_s) && well;
+  }
+  return well;
+}
+
+int wrong_arguments(const std::string& what) {
+  std::fprintf(stderr, "vllm health: %s\n\n%s", what.c_str(), kUsage);
+  return 2;
+}
+
+}  // namespace
+
+int health_command(const std::vector<std::string>& argv) {
+  std::string url;
+  double timeout_s = 4;
+  for (size_t i = 0; i < argv.size(); ++i) {
+    if (argv[i] == "--help" || argv[i] == "-h") {
+      std::fputs(kUsage, stdout);
+      return 0;
+    }
+    const bool joined = argv[i].starts_with("--timeout=");
+    if (joined || argv[i] == "--timeout") {
+      if (!joined && i + 1 == argv.size()) return wrong_arguments("--timeout: expected seconds");
+      timeout_s = std::strtod(joined ? argv[i].c_str() + 10 : argv[++i].c_str(), nullptr);
+      if (!(timeout_s > 0 && timeout_s <= 3600)) return wrong_arguments("--timeout: expected seconds, up to 3600");
+    } else if (url.empty() && !argv[i].starts_with('-')) {
+      url = argv[i];
+    } else {
+      return wrong_arguments(fmt::format("unrecognized argument '{}'", argv[i]));
+    }
+  }
+  if (url.empty()) return report_running(timeout_s) ? 0 : 1;
+  auto address = parse_server_url(url);
+  if (!address) return wrong_arguments(address.error().message);
+  return report(*address, timeout_s) ? 0 : 1;
+}
+
+}  // namespace vllm::cli
