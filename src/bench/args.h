@@ -1,5 +1,5 @@
 #pragma once
-// What the four `vllm bench` commands were told. Each extends ServeArgs, because the commands that run an engine take
+// What the `vllm bench` commands were told. Each extends ServeArgs, because the commands that run an engine take
 // all engine flags of `vllm serve`; the others use the few fields they share (model, tokenizer, host, port, seed).
 #include <cstdint>
 #include <optional>
@@ -53,6 +53,11 @@ struct LatencyArgs : cli::ServeArgs {
 struct ThroughputArgs : DatasetArgs {
   int64_t n = 1, num_warmups = 0;
   bool disable_detokenize = false;
+  std::string output_json;
+};
+
+struct RooflineArgs : cli::ServeArgs {
+  int64_t context_len = 512, prefill_len = 512, batch_size = 32;
   std::string output_json;
 };
 

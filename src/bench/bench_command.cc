@@ -13,6 +13,7 @@ constexpr const char* kHelp =
     "  serve        send prompts to a running OpenAI-compatible server; throughput, TTFT, TPOT, ITL\n"
     "  latency      time of one batch, in this process\n"
     "  throughput   many prompts at once, in this process\n"
+    "  roofline     what this CPU could do, and how much of it each kernel reaches for a model\n"
     "  startup      start `vllm serve` again and again: time until it is healthy, and until its first token\n\n"
     "Flags, output and result files are named as in vLLM. Try `vllm bench serve --help`.\n";
 
@@ -20,8 +21,11 @@ struct Command {
   std::string_view name;
   int (*run)(const std::vector<std::string>& argv);
 };
-constexpr Command kCommands[] = {
-    {"serve", serve_bench}, {"latency", latency_bench}, {"throughput", throughput_bench}, {"startup", startup_bench}};
+constexpr Command kCommands[] = {{"serve", serve_bench},
+                                 {"latency", latency_bench},
+                                 {"throughput", throughput_bench},
+                                 {"roofline", roofline_bench},
+                                 {"startup", startup_bench}};
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 #pragma once
-// `vllm bench serve | latency | throughput | startup`.
+// `vllm bench serve | latency | throughput | roofline | startup`.
 #include <string>
 #include <vector>
 
@@ -14,6 +14,7 @@ int bench_command(const std::vector<std::string>& argv);
 int serve_bench(const std::vector<std::string>& argv);
 int latency_bench(const std::vector<std::string>& argv);
 int throughput_bench(const std::vector<std::string>& argv);
+int roofline_bench(const std::vector<std::string>& argv);
 int startup_bench(const std::vector<std::string>& argv);
 
 /// Read a command line into `args`; the exit status if that ends the command (--help, an error).

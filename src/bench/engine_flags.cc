@@ -42,6 +42,18 @@ constexpr Flag kThroughput[] = {
     {"profile", kBool, "false", "", R},
 };
 
+constexpr Flag kRoofline[] = {
+    {"config", kString, "", "A YAML file of flags.", B,
+     [](cli::ServeArgs&, const cli::FlagValue&) { return Status(); }},
+    {"context-len", kHumanInt, "512", "Tokens that a decoding sequence has before its step.", B,
+     set_int<&RooflineArgs::context_len, 1>},
+    {"prefill-len", kHumanInt, "512", "Tokens of the prompt in the step that reads one.", B,
+     set_int<&RooflineArgs::prefill_len, 1>},
+    {"batch-size", kHumanInt, "32", "Sequences in the step that decodes many.", B,
+     set_int<&RooflineArgs::batch_size, 1>},
+    {"output-json", kString, "", "File for the result.", B, set<&RooflineArgs::output_json>},
+};
+
 constexpr Flag kStartup[] = {
     {"num-iters-cold", kInt, "3", "Starts with the model's files dropped from the page cache (as far as allowed).", B,
      set_int<&StartupArgs::num_iters_cold, 0>},
@@ -66,6 +78,8 @@ constexpr std::string_view kLatencyUsed[] = {"input-len",   "output-len", "batch
 constexpr std::string_view kThroughputUsed[] = {
     "input-len",   "output-len", "num-prompts", "dataset-name", "n",
     "output-json", "model",      "dtype",       "max-num-seqs", "max-model-len"};
+constexpr std::string_view kRooflineUsed[] = {"context-len", "prefill-len", "batch-size", "output-json",
+                                              "model",       "dtype",       "threads"};
 constexpr std::string_view kStartupUsed[] = {"num-iters-cold", "num-iters-warm", "output-json", "model", "dtype"};
 
 }  // namespace
@@ -94,6 +108,19 @@ const cli::HelpPage& throughput_page() {
           "Give all prompts at once to an engine in this process and report requests and tokens per second. Engine "
           "flags are those of `vllm serve`.",
       .most_used = kThroughputUsed};
+  return page;
+}
+
+const cli::HelpPage& roofline_page() {
+  static const cli::FlagTable table(with_engine({{"Roofline", "The steps.", kRoofline}}, false));
+  static const cli::HelpPage page{
+      .flags = table,
+      .usage = "vllm bench roofline [MODEL] [FLAGS]",
+      .about =
+          "Measure this CPU's read bandwidth (over the model's footprint) and its int8, bfloat16 and float32 peak with "
+          "1 to --threads threads, then each kernel of the model for one token, a batch and a prompt, as a share of "
+          "these. Takes about 10 seconds.",
+      .most_used = kRooflineUsed};
   return page;
 }
 

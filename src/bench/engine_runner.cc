@@ -3,6 +3,7 @@
 #include <atomic>
 #include <fstream>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/log.h"
 #include "bench/outcome.h"
@@ -19,8 +20,7 @@ Status EngineRunner::start(const cli::ServeArgs& args) {
     }
     ready_.notify_one();
   };
-  ASSIGN_OR_RETURN(model_, cli::start_model(
-                               args, [](const std::string&) {}, cancelled, sink));
+  ASSIGN_OR_RETURN(model_, cli::start_model(args, [](const std::string&) {}, cancelled, sink));
   return {};
 }
 
@@ -54,9 +54,11 @@ Result<BatchResult> EngineRunner::run(const std::vector<EngineJob>& jobs, int n,
   BatchResult result;
   for (const EngineJob& job : jobs) result.prompt_tokens += static_cast<int64_t>(job.prompt.size());
   std::unordered_map<RequestId, text::Detokenizer> texts;
+  std::unordered_set<RequestId> begun;
   size_t num_open = jobs.size() * static_cast<size_t>(n);
   while (num_open > 0) {
     for (const EngineOutput& output : take_outputs()) {
+      if (!output.new_token_ids.empty() && begun.insert(output.id).second) result.first_seconds = seconds_now() - begin;
       result.output_tokens += static_cast<int64_t>(output.new_token_ids.size());
       if (detokenize) {
         auto it = texts.try_emplace(output.id, model_.tokenizer, text::DetokenizerOptions{}).first;

@@ -18,7 +18,8 @@ struct EngineJob {
 };
 
 struct BatchResult {
-  double seconds = 0;  // first submit to last token, detokenized
+  double seconds = 0;        // first submit to last token, detokenized
+  double first_seconds = 0;  // until every sequence had its first token
   int64_t prompt_tokens = 0, output_tokens = 0;
 };
 

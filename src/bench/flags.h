@@ -13,6 +13,7 @@ namespace vllm::bench {
 const cli::HelpPage& serve_page();
 const cli::HelpPage& latency_page();
 const cli::HelpPage& throughput_page();
+const cli::HelpPage& roofline_page();
 const cli::HelpPage& startup_page();
 
 /// The rows of DatasetArgs.

@@ -24,7 +24,8 @@ std::string refused(const cli::HelpPage& page, const std::vector<std::string>& a
 }
 
 TEST(BenchFlags, HaveOneRowEachAndHelp) {
-  for (const cli::HelpPage* page : {&serve_page(), &latency_page(), &throughput_page(), &startup_page()}) {
+  for (const cli::HelpPage* page :
+       {&serve_page(), &latency_page(), &throughput_page(), &roofline_page(), &startup_page()}) {
     std::set<std::string_view> names;
     for (const cli::FlagGroup& group : page->flags.groups()) {
       for (const cli::Flag& flag : group.flags) {

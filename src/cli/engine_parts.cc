@@ -67,9 +67,9 @@ Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& confi
   return size_kv_cache(in);
 }
 
-Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
-                                   std::shared_ptr<const Checkpoint> checkpoint,
-                                   const std::function<void(std::string)>& phase) {
+Result<std::unique_ptr<model::Model>> load_on_cpu(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
+                                                  std::shared_ptr<const Checkpoint> checkpoint,
+                                                  const std::function<void(std::string)>& phase) {
   if (checkpoint && checkpoint->total_bytes() > available_memory_bytes()) {
     return error(
         ErrorCode::kResourceExhausted,
@@ -77,11 +77,14 @@ Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const mod
         static_cast<double>(checkpoint->total_bytes()) / (1 << 30),
         static_cast<double>(available_memory_bytes()) / (1 << 30));
   }
-  std::unique_ptr<model::Model> model;
-  {
-    ThreadPool pool(args.threads > 0 ? static_cast<int>(args.threads) : usable_cpus(), false);
-    ASSIGN_OR_RETURN(model, model::load_model(config, std::move(checkpoint), load_options(args, dtype, phase), pool));
-  }
+  ThreadPool pool(args.threads > 0 ? static_cast<int>(args.threads) : usable_cpus(), false);
+  return model::load_model(config, std::move(checkpoint), load_options(args, dtype, phase), pool);
+}
+
+Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
+                                   std::shared_ptr<const Checkpoint> checkpoint,
+                                   const std::function<void(std::string)>& phase) {
+  ASSIGN_OR_RETURN(std::unique_ptr<model::Model> model, load_on_cpu(args, dtype, config, std::move(checkpoint), phase));
   phase("starting the engine");
   ASSIGN_OR_RETURN(KvSize size, size_cache(args, config, model->kv_spec()));
   EngineParts parts{.config = engine_config(args, 128, 2048),
@@ -127,6 +130,13 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const mo
 }
 
 }  // namespace
+
+Result<std::unique_ptr<model::Model>> load_cpu_model(const ServeArgs& args, const model::ModelConfig& config,
+                                                     std::shared_ptr<const Checkpoint> checkpoint,
+                                                     const std::function<void(std::string)>& phase) {
+  ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, config));
+  return load_on_cpu(args, dtype, config, std::move(checkpoint), phase);
+}
 
 Result<EngineParts> make_engine_parts(const ServeArgs& args, bool cuda, const model::ModelConfig& config,
                                       std::shared_ptr<const Checkpoint> checkpoint,

@@ -11,6 +11,7 @@
 #include "engine/exec/executor.h"
 #include "hub/checkpoint.h"
 #include "model/config.h"
+#include "model/model.h"
 
 namespace vllm::cli {
 
@@ -22,6 +23,11 @@ struct EngineParts {
   size_t weight_bytes = 0;
   std::string device;  // for the log
 };
+
+/// Load for the CPU alone: what make_engine_parts gives its executor there.
+Result<std::unique_ptr<model::Model>> load_cpu_model(const ServeArgs& args, const model::ModelConfig& config,
+                                                     std::shared_ptr<const Checkpoint> checkpoint,
+                                                     const std::function<void(std::string)>& phase);
 
 /// Load onto the GPU (`cuda`) or the CPU. Errors start with the words that people search logs for ("Out of memory").
 Result<EngineParts> make_engine_parts(const ServeArgs& args, bool cuda, const model::ModelConfig& config,

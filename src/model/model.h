@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "hub/checkpoint.h"
+#include "kernels/linear/linear.h"
 #include "model/config.h"
 #include "tensor/tensor_view.h"
 #include "tensor/thread_pool.h"
@@ -61,6 +62,13 @@ struct ForwardContext {
   ThreadPool* pool = nullptr;
 };
 
+/// One call of the linear op in a step: the weights that share an input (q, k and v; gate and up).
+struct LinearCall {
+  std::string_view name;  // "qkv", "o", "gate_up", "down", "lm_head"
+  std::vector<LinearWeight> weights;
+  bool two_term_x = false;
+};
+
 class Model {
  public:
   virtual ~Model() = default;
@@ -77,6 +85,8 @@ class Model {
   /// after it, unless forward gets a pool with more threads than load_model had and the machine has CPUs (then once).
   virtual void reserve(int64_t max_tokens, int64_t max_seqs) = 0;
   virtual size_t scratch_bytes() const = 0;
+  /// The linear ops of a step in their order, the lm_head last: what a benchmark runs alone. Empty: not told.
+  virtual std::vector<LinearCall> linear_calls() const { return {}; }
 };
 
 struct LoadOptions {

@@ -226,6 +226,18 @@ void Decoder::final_norm(const ForwardBatch& batch, const Slice& slice, const Ac
   }
 }
 
+std::vector<LinearCall> Decoder::linear_calls() const {
+  std::vector<LinearCall> out;
+  for (const LayerWeights& w : weights_.layers) {
+    out.push_back({"qkv", {w.q.weight, w.k.weight, w.v.weight}, true});
+    out.push_back({"o", {w.o.weight}, false});
+    out.push_back({"gate_up", {w.gate.weight, w.up.weight}, false});
+    out.push_back({"down", {w.down.weight}, true});
+  }
+  out.push_back({"lm_head", {weights_.lm_head.weight}, true});
+  return out;
+}
+
 void Decoder::compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context,
                              TensorView<float, 2> logits) {
   CHECK(max_rows_ > 0 && hidden.size(0) <= kLogitsRows);

@@ -27,6 +27,7 @@ class Decoder final : public Model {
   size_t weight_bytes() const override { return weights_.bytes; }
   void reserve(int64_t max_tokens, int64_t max_seqs) override;
   size_t scratch_bytes() const override { return scratch_.size() + attention_scratch_.size(); }
+  std::vector<LinearCall> linear_calls() const override;
 
  private:
   // Part of a batch: tokens [begin, end) and the sequences they belong to.

@@ -1,0 +1,27 @@
+#pragma once
+// The loops of one ISA: `rounds` times a block of independent operations, enough of them to hide their latency,
+// with starts that differ, so that a compiler cannot make one of several.
+#include <cstdint>
+
+#if defined(__clang__)
+#define VLLM_PEAK_UNROLL _Pragma("unroll")
+#else
+#define VLLM_PEAK_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace vllm::peak {
+
+struct Loop {
+  double ops_per_round = 0;
+  int64_t (*run)(int64_t rounds) = nullptr;  // null: the ISA has no such instruction. The result keeps the loop alive
+};
+struct Loops {
+  const char* isa;
+  Loop int8, bfloat16, float32;
+};
+const Loops& generic_loops();
+const Loops& avx2_loops();
+const Loops& avx512_loops();
+const Loops& avx512_bf16_loops();  // bfloat16 alone
+
+}  // namespace vllm::peak
