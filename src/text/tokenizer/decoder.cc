@@ -11,6 +11,11 @@ constexpr std::string_view kMetaspace = "\xE2\x96\x81";
 constexpr size_t kMaxContent = 64;
 constexpr size_t kMaxReplacements = 8;
 
+// What Hugging Face's WordPiece cleans up in each token.
+constexpr std::pair<std::string_view, std::string_view> kCleanup[] = {
+    {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+    {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
   size_t done = 0;
@@ -45,6 +50,15 @@ Decoder Decoder::make_sentencepiece(bool strip_leading_space) {
   out.byte_fallback_ = true;
   out.strip_leading_space_ = strip_leading_space;
   out.replacements_.emplace_back(kMetaspace, " ");
+  return out;
+}
+
+Decoder Decoder::make_word_piece(std::string prefix, bool cleanup) {
+  Decoder out;
+  out.word_piece_ = true;
+  out.cleanup_ = cleanup;
+  out.prefix_ = std::move(prefix);
+  out.strip_leading_space_ = true;
   return out;
 }
 
@@ -83,6 +97,9 @@ Result<Decoder> Decoder::from_json(const json::value& value) {
       if (out.replacements_.back().first.empty()) return invalid_argument("decoder Metaspace: `replacement` is empty");
       const bool prefix = get_bool(*step, "add_prefix_space").value_or(true);
       out.strip_leading_space_ = prefix && get_string(*step, "prepend_scheme").value_or("always") != "never";
+    } else if (type == "WordPiece") {
+      if (steps.size() != 1) return bad_order();
+      return make_word_piece(get_string(*step, "prefix").value_or("##"), get_bool(*step, "cleanup").value_or(true));
     } else if (type == "Strip") {
       const int64_t start = get_int(*step, "start").value_or(0);
       if (!fused || out.byte_level_ || get_string(*step, "content") != " " || start < 0 || start > 1 ||
@@ -93,7 +110,8 @@ Result<Decoder> Decoder::from_json(const json::value& value) {
     } else {
       return error(
           ErrorCode::kUnimplemented,
-          "decoder {} is not supported (known: Sequence, ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip)",
+          "decoder {} is not supported (known: Sequence, ByteLevel, Metaspace, Replace, ByteFallback, Fuse, Strip, "
+          "WordPiece)",
           type);
     }
   }
@@ -102,6 +120,14 @@ Result<Decoder> Decoder::from_json(const json::value& value) {
 
 std::string Decoder::token_bytes(std::string_view token) const {
   std::string out;
+  if (word_piece_) {
+    if (!prefix_.empty() && token.starts_with(prefix_)) return std::string(token.substr(prefix_.size()));
+    out.append(" ").append(token);
+    if (cleanup_) {
+      for (const auto& [from, to] : kCleanup) out = replace_all(out, from, to);
+    }
+    return out;
+  }
   if (byte_level_) {
     // A token with any character outside of the byte alphabet stands for itself (added tokens with blanks).
     return from_byte_alphabet(token, out) ? out : std::string(token);

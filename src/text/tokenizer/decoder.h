@@ -16,6 +16,8 @@ class Decoder {
   static Decoder make_byte_level();
   /// ▁ is a blank, <0xNN> a byte.
   static Decoder make_sentencepiece(bool strip_leading_space);
+  /// Pieces without `prefix` start a word: a blank stands before them. With `cleanup`, not before punctuation either.
+  static Decoder make_word_piece(std::string prefix, bool cleanup);
   /// kUnimplemented names a type or an order of types that is not supported; null too, because Hugging Face then puts
   /// blanks between tokens.
   static Result<Decoder> from_json(const json::value& value);
@@ -28,6 +30,8 @@ class Decoder {
   bool byte_level_ = false;
   bool byte_fallback_ = false;
   bool strip_leading_space_ = false;
+  bool word_piece_ = false, cleanup_ = false;
+  std::string prefix_;                                             // of WordPiece's continuing pieces
   std::vector<std::pair<std::string, std::string>> replacements_;  // before byte fallback, in order
 };
 

@@ -4,9 +4,9 @@
 
 #include "base/log.h"
 #include "hub/gguf.h"
-#include "text/tokenizer/bpe_tokenizer.h"
 #include "text/tokenizer/gguf_split_rules.h"
 #include "text/tokenizer/spm_merges.h"
+#include "text/tokenizer/subword_tokenizer.h"
 #include "text/tokenizer/utf8.h"
 
 namespace vllm::text {
@@ -54,7 +54,7 @@ Status read_tokens(Source& source) {
 }
 
 // Control and user-defined tokens are cut out of the text before BPE; unused ones are padding.
-Status add_vocabulary(const Source& source, bool keep_unused, BpeTokenizerParts& parts) {
+Status add_vocabulary(const Source& source, bool keep_unused, TokenizerParts& parts) {
   std::vector<Vocabulary::Entry> tokens;
   tokens.reserve(source.tokens.size());
   for (size_t i = 0; i < source.tokens.size(); ++i) {
@@ -71,7 +71,7 @@ Status add_vocabulary(const Source& source, bool keep_unused, BpeTokenizerParts&
   return Status::ok();
 }
 
-void add_bos_and_eos(const Source& source, bool default_bos, BpeTokenizerParts& parts) {
+void add_bos_and_eos(const Source& source, bool default_bos, TokenizerParts& parts) {
   parts.bos = source.id("tokenizer.ggml.bos_token_id");
   parts.eos = source.id("tokenizer.ggml.eos_token_id");
   if (parts.bos && source.file.get_bool("tokenizer.ggml.add_bos_token").value_or(default_bos))
@@ -81,7 +81,7 @@ void add_bos_and_eos(const Source& source, bool default_bos, BpeTokenizerParts& 
 }
 
 // "left right" lines, as in tokenizer.json. The first blank after the start separates: a token may be a blank itself.
-Status read_merges(const Source& source, BpeTokenizerParts& parts) {
+Status read_merges(const Source& source, TokenizerParts& parts) {
   const auto* merges = get_list<std::string_view>(source.file, "tokenizer.ggml.merges");
   if (!merges) return invalid_argument("tokenizer.ggml.merges is missing or no list of strings");
   const Vocabulary& vocabulary = *parts.model;
@@ -103,7 +103,7 @@ Status read_merges(const Source& source, BpeTokenizerParts& parts) {
   return Status::ok();
 }
 
-Status read_byte_level(const Source& source, BpeTokenizerParts& parts) {
+Status read_byte_level(const Source& source, TokenizerParts& parts) {
   std::string_view pre = source.file.get_string("tokenizer.ggml.pre").value_or("default");
   if (pre == "default") {
     LOG_WARNING(
@@ -124,7 +124,7 @@ Status read_byte_level(const Source& source, BpeTokenizerParts& parts) {
 }
 
 // SentencePiece's BPE: merges follow from the scores ("llama"), or are listed ("gemma4").
-Status read_sentencepiece(const Source& source, bool listed_merges, BpeTokenizerParts& parts) {
+Status read_sentencepiece(const Source& source, bool listed_merges, TokenizerParts& parts) {
   RETURN_IF_ERROR(add_vocabulary(source, true, parts));
   if (listed_merges) {
     RETURN_IF_ERROR(read_merges(source, parts));
@@ -149,20 +149,86 @@ Status read_sentencepiece(const Source& source, bool listed_merges, BpeTokenizer
   return Status::ok();
 }
 
+// BERT: pieces that start a word are written with a ▁ in front, the others without ## (control tokens are as they are).
+Status read_word_piece(const Source& source, TokenizerParts& parts) {
+  std::vector<Vocabulary::Entry> tokens;
+  std::deque<std::string> spelled;
+  for (size_t i = 0; i < source.tokens.size(); ++i) {
+    std::string_view text = source.tokens[i];
+    const int64_t type = source.type(i);
+    if (type == kUnknown || type == kControl) {
+      parts.added.push_back({.content = std::string(text), .id = static_cast<TokenId>(i), .special = true});
+    } else if (text.starts_with(kMetaspace)) {
+      text.remove_prefix(kMetaspace.size());
+    } else if (type != kUnused) {
+      text = spelled.emplace_back("##" + std::string(text));
+    }
+    tokens.push_back({text, static_cast<int64_t>(i)});
+  }
+  ASSIGN_OR_RETURN(Vocabulary model, Vocabulary::build(tokens));
+  parts.model = std::make_shared<const Vocabulary>(std::move(model));
+  parts.word_piece = WordPieceOptions{.unk_id = source.id("tokenizer.ggml.unknown_token_id").value_or(-1)};
+  const bool lowercase = source.file.get_bool("tokenizer.ggml.normalizer.lowercase").value_or(true);
+  const bool accents = source.file.get_bool("tokenizer.ggml.normalizer.strip_accents").value_or(lowercase);
+  parts.normalizer = Normalizer({NormalizeBert{.strip_accents = accents, .lowercase = lowercase}});
+  parts.pre_tokenizer = PreTokenizer({SplitStep{.matcher = CharRule::kWhitespace, .behavior = SplitBehavior::kRemoved},
+                                      SplitStep{.matcher = CharRule::kPunctuation}},
+                                     false);
+  parts.decoder = Decoder::make_word_piece("##", true);
+  parts.kind = "WordPiece";
+  auto cls = source.id("tokenizer.ggml.cls_token_id");
+  if (!cls) cls = source.id("tokenizer.ggml.bos_token_id");
+  auto sep = source.id("tokenizer.ggml.seperator_token_id");  // the key's own spelling
+  if (!sep) sep = source.id("tokenizer.ggml.eos_token_id");
+  parts.bos = cls;
+  parts.eos = sep;
+  if (cls && source.file.get_bool("tokenizer.ggml.add_bos_token").value_or(true)) parts.post_processor.before = {*cls};
+  if (sep && source.file.get_bool("tokenizer.ggml.add_sep_token").value_or(true)) parts.post_processor.after = {*sep};
+  return Status::ok();
+}
+
+// T5 and XLM-R: SentencePiece's unigram model with its character map.
+Status read_unigram(const Source& source, TokenizerParts& parts) {
+  RETURN_IF_ERROR(add_vocabulary(source, true, parts));
+  const auto* scores = get_list<double>(source.file, "tokenizer.ggml.scores");
+  if (!scores || scores->size() != source.tokens.size())
+    return invalid_argument("tokenizer.ggml.scores is missing or does not have one entry per token");
+  parts.unigram =
+      UnigramOptions{.scores = *scores, .unk_id = source.id("tokenizer.ggml.unknown_token_id").value_or(-1)};
+  std::string map_bytes;
+  if (const auto* bytes = get_list<int64_t>(source.file, "tokenizer.ggml.precompiled_charsmap")) {
+    for (const int64_t byte : *bytes) map_bytes += static_cast<char>(byte);
+  }
+  ASSIGN_OR_RETURN(Charsmap map, Charsmap::parse(map_bytes));
+  SentencePieceRules rules;
+  rules.add_dummy_prefix = source.file.get_bool("tokenizer.ggml.add_space_prefix").value_or(true);
+  rules.remove_extra_whitespaces = source.file.get_bool("tokenizer.ggml.remove_extra_whitespaces").value_or(false);
+  parts.normalizer = Normalizer({NormalizeCharsmap{std::make_shared<const Charsmap>(std::move(map)), rules}});
+  parts.decoder = Decoder::make_sentencepiece(rules.add_dummy_prefix);
+  parts.kind = "Unigram";
+  add_bos_and_eos(source, false, parts);
+  if (!source.file.find("tokenizer.ggml.add_eos_token") && parts.eos) parts.post_processor.after = {*parts.eos};
+  return Status::ok();
+}
+
 Result<std::shared_ptr<const Tokenizer>> load(const GgufFile& file) {
   const std::string_view model = file.get_string("tokenizer.ggml.model").value_or("");
   Source source{.file = file, .repaired = {}, .tokens = {}, .types = {}};
-  BpeTokenizerParts parts;
-  if (model != "gpt2" && model != "llama" && model != "gemma4") {
-    return error(ErrorCode::kUnimplemented, "tokenizer model \"{:.60}\" is not supported (known: gpt2, llama, gemma4)",
-                 model);
+  TokenizerParts parts;
+  if (model != "gpt2" && model != "llama" && model != "gemma4" && model != "bert" && model != "t5") {
+    return error(ErrorCode::kUnimplemented,
+                 "tokenizer model \"{:.60}\" is not supported (known: gpt2, llama, gemma4, bert, t5)", model);
   }
   RETURN_IF_ERROR(read_tokens(source));
   if (model == "gpt2")
     RETURN_IF_ERROR(read_byte_level(source, parts));
+  else if (model == "bert")
+    RETURN_IF_ERROR(read_word_piece(source, parts));
+  else if (model == "t5")
+    RETURN_IF_ERROR(read_unigram(source, parts));
   else
     RETURN_IF_ERROR(read_sentencepiece(source, model == "gemma4", parts));
-  return BpeTokenizer::make(std::move(parts));
+  return SubwordTokenizer::make(std::move(parts));
 }
 
 }  // namespace

@@ -19,7 +19,14 @@ std::vector<CorpusEntry> model_corpus() {
   return read_corpus(read_json(std::filesystem::path(std::getenv("VLLM_TEST_MODELS")) / "tokenizer_corpus.json"));
 }
 
-TEST(Models, TokenizerJsonAgreesWithHuggingFace) {
+class Models : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::getenv("VLLM_TEST_MODELS")) GTEST_SKIP() << "VLLM_TEST_MODELS names no folder of checkpoints";
+  }
+};
+
+TEST_F(Models, TokenizerJsonAgreesWithHuggingFace) {
   const auto corpus = model_corpus();
   int models = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::getenv("VLLM_TEST_MODELS"))) {
@@ -37,7 +44,7 @@ TEST(Models, TokenizerJsonAgreesWithHuggingFace) {
 }
 
 // The GGUF file of a model must give the ids that its Hugging Face form gives.
-TEST(Models, GgufAgreesWithHuggingFace) {
+TEST_F(Models, GgufAgreesWithHuggingFace) {
   const auto corpus = model_corpus();
   const std::filesystem::path root = std::getenv("VLLM_TEST_MODELS");
   int models = 0;
@@ -58,7 +65,7 @@ TEST(Models, GgufAgreesWithHuggingFace) {
 }
 
 // llama.cpp's vectors: ids without special tokens.
-TEST(Models, GgufAgreesWithLlamaCppVectors) {
+TEST_F(Models, GgufAgreesWithLlamaCppVectors) {
   for (const auto& entry : std::filesystem::directory_iterator(std::getenv("VLLM_TEST_MODELS"))) {
     if (entry.path().extension() != ".gguf" || !std::filesystem::exists(entry.path().string() + ".inp")) continue;
     auto file = GgufFile::open(entry.path());

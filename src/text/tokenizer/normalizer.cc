@@ -1,5 +1,6 @@
 #include "text/tokenizer/normalizer.h"
 
+#include "text/tokenizer/base64.h"
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/unicode_forms.h"
 #include "text/tokenizer/utf8.h"
@@ -66,13 +67,30 @@ Status parse_into(const json::value& value, std::vector<NormalizeStep>& steps) {
         NormalizeStrip{get_bool(*step, "strip_left").value_or(true), get_bool(*step, "strip_right").value_or(true)});
     return Status::ok();
   }
+  if (*type == "Precompiled") {
+    const auto base64 = get_string(*step, "precompiled_charsmap").value_or("");
+    std::string bytes;
+    if (!from_base64(base64, bytes)) return invalid_argument("normalizer Precompiled: the map is no base64");
+    ASSIGN_OR_RETURN(Charsmap map, Charsmap::parse(bytes).with_context("normalizer Precompiled"));
+    steps.emplace_back(NormalizeCharsmap{std::make_shared<const Charsmap>(std::move(map)), std::nullopt});
+    return Status::ok();
+  }
+  if (*type == "BertNormalizer") {
+    NormalizeBert bert;
+    bert.clean_text = get_bool(*step, "clean_text").value_or(true);
+    bert.handle_chinese_chars = get_bool(*step, "handle_chinese_chars").value_or(true);
+    bert.lowercase = get_bool(*step, "lowercase").value_or(true);
+    bert.strip_accents = get_bool(*step, "strip_accents").value_or(bert.lowercase);
+    steps.emplace_back(bert);
+    return Status::ok();
+  }
   for (const auto& [name, form] : kForms) {
     if (*type == name) return steps.emplace_back(form), Status::ok();
   }
   return error(
       ErrorCode::kUnimplemented,
       "normalizer {} is not supported (known: Sequence, Prepend, Replace, Strip, NFC, NFD, NFKC, NFKD, Lowercase, "
-      "StripAccents)",
+      "StripAccents, Precompiled, BertNormalizer)",
       *type);
 }
 
@@ -116,14 +134,49 @@ void strip(const NormalizeStrip& rule, std::string& text) {
   text = text.substr(begin, end - begin);
 }
 
-void strip_marks(std::string& text) {
+void strip_marks(std::string& text, int marks) {
   const CharClasses& classes = CharClasses::get();
   std::string out;
   for (size_t pos = 0; pos < text.size();) {
     const size_t begin = pos;
-    if (!classes.is(read_char(text, pos), kMark)) out.append(text, begin, pos - begin);
+    if (!classes.is(read_char(text, pos), marks)) out.append(text, begin, pos - begin);
   }
   text = std::move(out);
+}
+
+// The ranges that BERT's own code lists (one of them with its slip of a digit).
+bool stands_alone(char32_t c) {
+  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
+         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+         (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+void apply_bert(const NormalizeBert& rule, std::string& text) {
+  const CharClasses& classes = CharClasses::get();
+  std::string out;
+  out.reserve(text.size() + text.size() / 8);
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t begin = pos;
+    const char32_t code = read_char(text, pos);
+    const int cls = classes[code];
+    if (rule.clean_text) {
+      const bool kept = code == '\t' || code == '\n' || code == '\r';
+      if (!kept && (code == 0xFFFD || (cls & kInvisible) != 0)) continue;
+      if (cls & kSpace) {
+        out += ' ';
+        continue;
+      }
+    }
+    const bool alone = rule.handle_chinese_chars && stands_alone(code);
+    if (alone) out += ' ';
+    out.append(text, begin, pos - begin);
+    if (alone) out += ' ';
+  }
+  if (rule.strip_accents) {
+    out = normalize_unicode(out, false, false);
+    strip_marks(out, kNonspacing);
+  }
+  text = rule.lowercase ? lowercase(out) : std::move(out);
 }
 
 void apply_form(NormalizeForm form, std::string& text) {
@@ -135,7 +188,7 @@ void apply_form(NormalizeForm form, std::string& text) {
     case NormalizeForm::kNfkc: text = normalize_unicode(text, true, true); break;
     case NormalizeForm::kNfkd: text = normalize_unicode(text, false, true); break;
     case NormalizeForm::kLowercase: text = lowercase(text); break;
-    case NormalizeForm::kStripAccents: strip_marks(text); break;
+    case NormalizeForm::kStripAccents: strip_marks(text, kMark); break;
   }
 }
 
@@ -156,6 +209,11 @@ Status Normalizer::apply(std::string& text) const {
       RETURN_IF_ERROR(apply_replace(*replace, text, max_size));
     } else if (const auto* rule = std::get_if<NormalizeStrip>(&step)) {
       strip(*rule, text);
+    } else if (const auto* bert = std::get_if<NormalizeBert>(&step)) {
+      apply_bert(*bert, text);
+    } else if (const auto* chars = std::get_if<NormalizeCharsmap>(&step)) {
+      text = chars->sentencepiece ? apply_charsmap_as_sentencepiece(*chars->map, *chars->sentencepiece, text)
+                                  : apply_charsmap_by_grapheme(*chars->map, text);
     } else {
       apply_form(std::get<NormalizeForm>(step), text);
     }

@@ -1,6 +1,7 @@
 #pragma once
 // The `normalizer` of tokenizer.json: a list of text rewrites, applied to each part of the input between added tokens.
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -8,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/result.h"
+#include "text/tokenizer/charsmap.h"
 #include "text/tokenizer/regex.h"
 
 namespace vllm::text {
@@ -23,8 +25,18 @@ struct NormalizeReplace {
 struct NormalizeStrip {
   bool left, right;
 };
+/// A SentencePiece character map, as Hugging Face applies it or, with `sentencepiece`, as SentencePiece does.
+struct NormalizeCharsmap {
+  std::shared_ptr<const Charsmap> map;
+  std::optional<SentencePieceRules> sentencepiece;
+};
+/// BERT's: controls go, blanks become ' ', Chinese characters stand alone, accents and capitals go.
+struct NormalizeBert {
+  bool clean_text = true, handle_chinese_chars = true, strip_accents = true, lowercase = true;
+};
 enum class NormalizeForm { kNfc, kNfd, kNfkc, kNfkd, kLowercase, kStripAccents };
-using NormalizeStep = std::variant<NormalizePrepend, NormalizeReplace, NormalizeStrip, NormalizeForm>;
+using NormalizeStep =
+    std::variant<NormalizePrepend, NormalizeReplace, NormalizeStrip, NormalizeCharsmap, NormalizeBert, NormalizeForm>;
 
 class Normalizer {
  public:

@@ -1,5 +1,7 @@
 #include "text/tokenizer/pre_tokenizer.h"
 
+#include <algorithm>
+
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/utf8.h"
 
@@ -16,12 +18,42 @@ void add_gap(std::vector<Part>& parts, uint32_t from, uint32_t to) {
   if (from < to) parts.push_back({from, to, false});
 }
 
+bool is_numeric_byte(unsigned char byte) {
+  return (byte >= '0' && byte <= '9') || byte == 0xB2 || byte == 0xB3 || byte == 0xB9 || (byte >= 0xBC && byte <= 0xBE);
+}
+
+void find_digit_groups(const DigitGroups& rule, std::string_view text, uint32_t base, uint32_t& done,
+                       std::vector<Part>& parts) {
+  const CharClasses& classes = CharClasses::get();
+  std::vector<uint32_t> starts;  // of the digits of one run
+  for (size_t pos = 0; pos < text.size();) {
+    starts.clear();
+    size_t next = pos;
+    while (next < text.size()) {
+      size_t after = next;
+      if (!classes.is(read_char(text, after), kDigit)) break;
+      starts.push_back(static_cast<uint32_t>(next));
+      next = after;
+    }
+    const size_t run_end = next;
+    const bool followed = next < text.size() && classes.is(read_char(text, next), kWord);
+    if (!starts.empty() && !(rule.at_boundary && followed)) {
+      add_gap(parts, done, base + starts[0]);
+      for (size_t i = 0, size = (starts.size() - 1) % 3 + 1; i < starts.size(); i += size, size = 3) {
+        const size_t end = i + size < starts.size() ? starts[i + size] : run_end;
+        parts.push_back({base + starts[i], done = base + static_cast<uint32_t>(end), true});
+      }
+    }
+    pos = std::max(next, run_end);
+  }
+}
+
 Status find_parts(const Matcher& matcher, std::string_view text, Word word, std::vector<Part>& parts) {
   const std::string_view view = text.substr(word.begin, word.end - word.begin);
   uint32_t done = word.begin;
   if (const auto* known = std::get_if<const KnownSplit*>(&matcher)) {
     std::vector<uint32_t> ends;
-    (*known)->split(view, word.begin, ends);
+    (*known)->split_all(view, word.begin, ends);
     for (const uint32_t end : ends) {
       parts.push_back({done, end, true});
       done = end;
@@ -42,6 +74,27 @@ Status find_parts(const Matcher& matcher, std::string_view text, Word word, std:
       add_gap(parts, done, begin);
       done = begin + static_cast<uint32_t>(literal->size());
       parts.push_back({begin, done, true});
+    }
+  } else if (std::holds_alternative<ThreeDigits>(matcher)) {
+    const auto digit = [&](size_t i) { return view[i] >= '0' && view[i] <= '9'; };
+    for (size_t at = 0; at + 3 <= view.size();) {
+      if (!digit(at) || !digit(at + 1) || !digit(at + 2)) {
+        ++at;
+        continue;
+      }
+      const uint32_t begin = word.begin + static_cast<uint32_t>(at);
+      add_gap(parts, done, begin);
+      parts.push_back({begin, done = begin + 3, true});
+      at += 3;
+    }
+  } else if (const auto* groups = std::get_if<DigitGroups>(&matcher)) {
+    find_digit_groups(*groups, view, word.begin, done, parts);
+  } else if (std::get<CharRule>(matcher) == CharRule::kNumericByte) {
+    for (size_t pos = 0; pos < view.size(); ++pos) {
+      if (!is_numeric_byte(static_cast<unsigned char>(view[pos]))) continue;
+      const uint32_t begin = word.begin + static_cast<uint32_t>(pos);
+      add_gap(parts, done, begin);
+      parts.push_back({begin, done = begin + 1, true});
     }
   } else {
     const CharRule rule = std::get<CharRule>(matcher);
@@ -104,7 +157,7 @@ Status run_step(const SplitStep& step, Words& words) {
     if (known &&
         (step.behavior == SplitBehavior::kIsolated || (step.behavior == SplitBehavior::kRemoved && step.invert))) {
       ends.clear();  // the common case: every part is a word
-      (*known)->split(words.text.substr(word.begin, word.end - word.begin), word.begin, ends);
+      (*known)->split_all(words.text.substr(word.begin, word.end - word.begin), word.begin, ends);
       uint32_t begin = word.begin;
       for (const uint32_t end : ends) out.push_back({begin, end}), begin = end;
       continue;
@@ -174,10 +227,46 @@ Status run_step(const MetaspaceStep& step, Words& words) {
     for (const char c : word) c == ' ' ? out.append(step.replacement) : out.append(1, c);
   });
   if (!step.split) return Status::ok();
-  return run_step(SplitStep{step.replacement, SplitBehavior::kMergedWithNext, false}, words);
+  return run_step(SplitStep{.matcher = step.replacement, .behavior = SplitBehavior::kMergedWithNext}, words);
+}
+
+std::string_view name_of(const Matcher& matcher) {
+  const auto* rule = std::get_if<CharRule>(&matcher);
+  if (rule && *rule == CharRule::kPunctuation) return "punctuation";
+  return rule && *rule == CharRule::kWhitespace ? "whitespace" : "digits";
 }
 
 }  // namespace
+
+// A rule that was trained as several splits in a row becomes the one that does them at once.
+PreTokenizer::PreTokenizer(std::vector<PreTokenizeStep> steps, bool byte_level) : byte_level_(byte_level) {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    for (size_t count = std::min<size_t>(3, steps.size() - i); count > 1; --count) {
+      std::vector<std::string_view> patterns;
+      for (size_t k = i; k < i + count; ++k) {
+        const auto* split = std::get_if<SplitStep>(&steps[k]);
+        if (!split || split->behavior != SplitBehavior::kIsolated || split->invert) break;
+        const auto* rule = std::get_if<CharRule>(&split->matcher);
+        patterns.push_back(rule && *rule == CharRule::kNumeric ? R"(\p{N})" : std::string_view(split->pattern));
+      }
+      const KnownSplit* known = patterns.size() == count ? find_known_split(patterns) : nullptr;
+      if (!known) continue;
+      steps[i] = SplitStep{.matcher = known};
+      steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                  steps.begin() + static_cast<std::ptrdiff_t>(i + count));
+      break;
+    }
+  }
+  steps_ = std::move(steps);
+}
+
+const KnownSplit* PreTokenizer::known() const {
+  const auto* split = steps_.size() == 1 ? std::get_if<SplitStep>(&steps_[0]) : nullptr;
+  const auto* known = split ? std::get_if<const KnownSplit*>(&split->matcher) : nullptr;
+  const bool covers = known && (split->behavior == SplitBehavior::kIsolated ||
+                                (split->behavior == SplitBehavior::kRemoved && split->invert));
+  return covers ? *known : nullptr;
+}
 
 Status PreTokenizer::apply(Words& words) const {
   words.words.assign(1, {0, static_cast<uint32_t>(words.text.size())});
@@ -199,7 +288,7 @@ std::string PreTokenizer::description() const {
       else if (std::holds_alternative<std::string>(split->matcher))
         name = "literal";
       else
-        name = std::get<CharRule>(split->matcher) == CharRule::kNumeric ? "digits" : "characters";
+        name = name_of(split->matcher);
     } else if (std::holds_alternative<MetaspaceStep>(step)) {
       name = "metaspace";
     } else if (std::holds_alternative<WordRunsStep>(step)) {

@@ -26,14 +26,27 @@ struct Words {
 };
 
 enum class SplitBehavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous };
-enum class CharRule { kNumeric, kPunctuation, kWhitespace };  // each such character is a match of its own
+enum class CharRule {  // each such character is a match of its own
+  kNumeric,
+  kPunctuation,
+  kWhitespace,
+  kNumericByte,  // a digit in the spelling of ByteLevel: ASCII digits and the bytes spelled ¹ ² ³ ¼ ½ ¾
+};
+/// Three ASCII digits are a match: Falcon's [0-9][0-9][0-9].
+struct ThreeDigits {};
+/// One to three digits, so that a run's last group is whole; a run that a word character follows is left alone if
+/// `at_boundary`. Command-A's \d{1,3}(?=(?:\d{3})*\b) in linear time.
+struct DigitGroups {
+  bool at_boundary = true;
+};
 
 /// What counts as a match inside a word.
-using Matcher = std::variant<const KnownSplit*, Regex, std::string /*literal*/, CharRule>;
+using Matcher = std::variant<const KnownSplit*, Regex, std::string /*literal*/, CharRule, ThreeDigits, DigitGroups>;
 struct SplitStep {
   Matcher matcher;
   SplitBehavior behavior = SplitBehavior::kIsolated;
-  bool invert = false;  // what the matcher leaves over is the match
+  bool invert = false;       // what the matcher leaves over is the match
+  std::string pattern = {};  // of a regular expression or known split, as it was given
 };
 struct WordRunsStep {};     // `Whitespace`: runs of \w and runs of other visible characters; blanks are dropped
 struct PrefixSpaceStep {};  // ByteLevel's add_prefix_space
@@ -47,13 +60,15 @@ using PreTokenizeStep = std::variant<SplitStep, WordRunsStep, PrefixSpaceStep, M
 class PreTokenizer {
  public:
   PreTokenizer() = default;  // one word
-  PreTokenizer(std::vector<PreTokenizeStep> steps, bool byte_level)
-      : steps_(std::move(steps)), byte_level_(byte_level) {}
+  PreTokenizer(std::vector<PreTokenizeStep> steps, bool byte_level);
   /// kUnimplemented names a type that is not supported. `value` may be null.
   static Result<PreTokenizer> from_json(const json::value& value);
 
   /// Cut `words.text` (well-formed, not empty). Fails where a regular expression hits its limits.
   Status apply(Words& words) const;
+  /// The rule, if it is a single hand-written one: its words cover the text.
+  const KnownSplit* known() const;
+  bool empty() const { return steps_.empty(); }
   /// True if the words' bytes are then spelled in the byte alphabet (ByteLevel).
   bool byte_level() const { return byte_level_; }
   /// Names of the split rules for the log: "qwen2", "regex", "digits".
@@ -67,5 +82,7 @@ class PreTokenizer {
 /// The steps of a split rule by pattern: hand-written if it is a known one, PCRE2 otherwise.
 Result<SplitStep> make_split(std::string_view pattern, SplitBehavior behavior = SplitBehavior::kIsolated,
                              bool invert = false);
+inline constexpr std::string_view kThreeDigitsPattern = "[0-9][0-9][0-9]";
+inline constexpr std::string_view kDigitGroupsPattern = R"(\d{1,3}(?=(?:\d{3})*\b))";
 
 }  // namespace vllm::text

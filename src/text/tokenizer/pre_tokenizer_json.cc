@@ -32,7 +32,7 @@ Status parse_split(const json::object& step, Parsed& out) {
     ASSIGN_OR_RETURN(SplitStep split, make_split(*regex, behavior, invert).with_context("pre_tokenizer Split"));
     out.steps.emplace_back(std::move(split));
   } else if (auto literal = get_string(*pattern, "String"); literal && !literal->empty()) {
-    out.steps.emplace_back(SplitStep{std::move(*literal), behavior, invert});
+    out.steps.emplace_back(SplitStep{.matcher = std::move(*literal), .behavior = behavior, .invert = invert});
   } else {
     return invalid_argument(
         "pre_tokenizer Split: `pattern` must be {{\"Regex\": ...}} or {{\"String\": ...}}, not empty");
@@ -75,47 +75,66 @@ Status parse_into(const json::value& value, Parsed& out) {
     for (const json::value& member : *members) RETURN_IF_ERROR(parse_into(member, out));
     return Status::ok();
   }
-  // ByteLevel respells the text in its byte alphabet; rules after it would see that spelling.
-  if (out.byte_level)
+  // ByteLevel respells the text in its byte alphabet; rules after it see that spelling. Falcon has two such rules.
+  if (out.byte_level) {
+    const json::object* pattern = get_object(*step, "pattern");
+    if (*type == "Digits" && !get_bool(*step, "individual_digits").value_or(false)) {
+      out.steps.emplace_back(SplitStep{.matcher = CharRule::kNumericByte, .behavior = SplitBehavior::kContiguous});
+      return Status::ok();
+    }
+    if (*type == "Split" && pattern && get_string(*pattern, "Regex") == kThreeDigitsPattern &&
+        get_string(*step, "behavior") == "Isolated" && !get_bool(*step, "invert").value_or(false)) {
+      out.steps.emplace_back(SplitStep{.matcher = ThreeDigits{}});
+      return Status::ok();
+    }
     return error(ErrorCode::kUnimplemented, "pre_tokenizer {} after ByteLevel is not supported", *type);
+  }
   if (*type == "Split") return parse_split(*step, out);
   if (*type == "Metaspace") return parse_metaspace(*step, out);
   if (*type == "ByteLevel") {
     if (get_bool(*step, "add_prefix_space").value_or(true)) out.steps.emplace_back(PrefixSpaceStep{});
     if (get_bool(*step, "use_regex").value_or(true)) {
-      out.steps.emplace_back(SplitStep{find_known_split(kGpt2Pattern), SplitBehavior::kIsolated, false});
+      out.steps.emplace_back(
+          SplitStep{.matcher = find_known_split(kGpt2Pattern), .pattern = std::string(kGpt2Pattern)});
     }
     out.byte_level = true;
     return Status::ok();
   }
   if (*type == "Digits") {
     const bool individual = get_bool(*step, "individual_digits").value_or(false);
-    out.steps.emplace_back(
-        SplitStep{CharRule::kNumeric, individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous, false});
+    out.steps.emplace_back(SplitStep{.matcher = CharRule::kNumeric,
+                                     .behavior = individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous});
     return Status::ok();
   }
   if (*type == "Punctuation") {
     ASSIGN_OR_RETURN(const SplitBehavior behavior, parse_behavior(*step, SplitBehavior::kIsolated));
-    out.steps.emplace_back(SplitStep{CharRule::kPunctuation, behavior, false});
+    out.steps.emplace_back(SplitStep{.matcher = CharRule::kPunctuation, .behavior = behavior});
     return Status::ok();
   }
-  if (*type == "WhitespaceSplit") {
-    out.steps.emplace_back(SplitStep{CharRule::kWhitespace, SplitBehavior::kRemoved, false});
+  if (*type == "WhitespaceSplit" || *type == "BertPreTokenizer") {
+    out.steps.emplace_back(SplitStep{.matcher = CharRule::kWhitespace, .behavior = SplitBehavior::kRemoved});
+    if (*type == "BertPreTokenizer") out.steps.emplace_back(SplitStep{.matcher = CharRule::kPunctuation});
     return Status::ok();
   }
   if (*type == "Whitespace") return out.steps.emplace_back(WordRunsStep{}), Status::ok();
   return error(ErrorCode::kUnimplemented,
                "pre_tokenizer {} is not supported (known: Sequence, Split, ByteLevel, Digits, Metaspace, Punctuation, "
-               "Whitespace, WhitespaceSplit)",
+               "Whitespace, WhitespaceSplit, BertPreTokenizer)",
                *type);
 }
 
 }  // namespace
 
 Result<SplitStep> make_split(std::string_view pattern, SplitBehavior behavior, bool invert) {
-  if (const KnownSplit* known = find_known_split(pattern)) return SplitStep{known, behavior, invert};
-  ASSIGN_OR_RETURN(Regex regex, Regex::compile(pattern));
-  return SplitStep{std::move(regex), behavior, invert};
+  SplitStep out{.matcher = ThreeDigits{}, .behavior = behavior, .invert = invert, .pattern = std::string(pattern)};
+  if (const KnownSplit* known = find_known_split(pattern)) {
+    out.matcher = known;
+  } else if (pattern == kDigitGroupsPattern) {
+    out.matcher = DigitGroups{};
+  } else if (pattern != kThreeDigitsPattern) {
+    ASSIGN_OR_RETURN(out.matcher, Regex::compile(pattern));
+  }
+  return out;
 }
 
 Result<PreTokenizer> PreTokenizer::from_json(const json::value& value) {

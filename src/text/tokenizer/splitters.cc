@@ -1,28 +1,34 @@
 #include "text/tokenizer/splitters.h"
 
+#include <algorithm>
+
+#include "text/tokenizer/ascii_run.h"
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/utf8.h"
 
 namespace vllm::text {
 namespace {
 
-constexpr KnownSplit kKnown[] = {
-    {"gpt-2", kGpt2Pattern, split_gpt2},
-    {"llama-bpe", kLlama3Pattern, split_llama3},
-    {"qwen2", kQwen2Pattern, split_qwen2},
-};
-
-// A cursor over well-formed text with the classes of its characters.
+// A cursor over well-formed text with the classes of its characters. Characters of `Fence` classes end the text: some
+// rules cut those out first, so that what lies between them is split as a text of its own.
+template <int Fence = 0>
 class Scanner {
  public:
   explicit Scanner(std::string_view text) : text_(text), classes_(CharClasses::get()) {}
 
   size_t size() const { return text_.size(); }
   char byte(size_t pos) const { return pos < text_.size() ? text_[pos] : '\0'; }
+  bool newline(size_t pos) const { return byte(pos) == '\n' || byte(pos) == '\r'; }
   /// Class of the character at `pos`, which must lie inside the text; `next` is where the one after it starts.
-  uint8_t at(size_t pos, size_t& next) const {
+  int at(size_t pos, size_t& next) const {
     next = pos;
-    return classes_[read_char(text_, next)];
+    const int found = classes_[read_char(text_, next)];
+    return Fence != 0 && (found & Fence) != 0 ? found & Fence : found;
+  }
+  /// The text ends here, or something that is cut out starts.
+  bool ends(size_t pos) const {
+    size_t next;
+    return pos >= text_.size() || (Fence != 0 && (at(pos, next) & Fence) != 0);
   }
   bool is(size_t pos, int classes) const {
     size_t next;
@@ -33,20 +39,41 @@ class Scanner {
     for (size_t next; limit > 0 && pos < text_.size() && (at(pos, next) & classes) != 0; --limit) pos = next;
     return pos;
   }
-  /// [^\s\p{L}\p{N}]*
-  size_t run_other(size_t pos) const {
-    for (size_t next; pos < text_.size() && (at(pos, next) & (kLetter | kNumber | kSpace)) == 0;) pos = next;
+  /// run(pos, classes) for classes with all letters: ASCII ones are skipped by the block.
+  size_t run_letters(size_t pos, int classes = kLetter) const {
+    const char* const end = text_.data() + text_.size();
+    for (size_t next;;) {
+      pos = static_cast<size_t>(skip_ascii_letters(text_.data() + pos, end) - text_.data());
+      if (pos >= text_.size() || (at(pos, next) & classes) == 0) return pos;
+      pos = next;
+    }
+  }
+  /// The longest run of characters with none of `classes` (fences end it).
+  size_t run_without(size_t pos, int classes) const {
+    for (size_t next; pos < text_.size() && (at(pos, next) & (classes | Fence)) == 0;) pos = next;
     return pos;
   }
   size_t run_newlines(size_t pos) const {
-    while (byte(pos) == '\n' || byte(pos) == '\r') ++pos;
+    while (newline(pos)) ++pos;
+    return pos;
+  }
+  size_t run_newlines_and_slashes(size_t pos) const {
+    while (newline(pos) || byte(pos) == '/') ++pos;
     return pos;
   }
   /// \s+(?!\S)|\s+ : all of a run at the end of the text, else all but its last character, but at least one.
   size_t blanks(size_t pos, size_t run_end) const {
-    if (run_end == text_.size()) return run_end;
+    if (ends(run_end)) return run_end;
     const size_t last = previous_char(text_, run_end);
     return last > pos ? last : run_end;
+  }
+  /// \s*[\r\n]+|\s+(?!\S)|\s+ at a blank.
+  size_t blanks_with_newlines(size_t pos) const {
+    const size_t run_end = run(pos, kSpace);
+    for (size_t i = run_end; i > pos; --i) {  // up to the last newline of the run
+      if (newline(i - 1)) return i;
+    }
+    return blanks(pos, run_end);
   }
   /// 's|'t|'re|'ve|'m|'ll|'d at `pos`, where an apostrophe stands: bytes matched, or 0.
   size_t contraction(size_t pos) const {
@@ -70,71 +97,201 @@ class Scanner {
   const CharClasses& classes_;
 };
 
-// One step of the GPT-2 rule: the end of the word that starts at `pos`.
-size_t next_gpt2(const Scanner& s, size_t pos) {
-  if (s.byte(pos) == '\'') {
-    if (const size_t length = s.contraction(pos)) return pos + length;
-  }
-  size_t next, start = pos;
-  uint8_t cls = s.at(pos, next);
-  if (s.byte(pos) == ' ' && next < s.size()) {
-    size_t after;
-    const uint8_t second = s.at(next, after);
-    if ((second & kSpace) == 0) {
-      start = next;
-      cls = second;
+// GPT-2's rule. With a fence of numbers, these were cut out as single characters before (SmolLM, StarCoder, Command-R).
+template <int Fence>
+struct Gpt2 : Scanner<Fence> {
+  using Scanner<Fence>::Scanner;
+  size_t next(size_t pos) const {
+    if (this->byte(pos) == '\'') {
+      if (const size_t length = this->contraction(pos)) return pos + length;
     }
+    size_t after, start = pos;
+    int cls = this->at(pos, after);
+    if (cls & Fence) return after;
+    if (this->byte(pos) == ' ' && !this->ends(after)) {
+      size_t end;
+      const int second = this->at(after, end);
+      if ((second & kSpace) == 0) {
+        start = after;
+        cls = second;
+      }
+    }
+    if (cls & kLetter) return this->run_letters(start);
+    if (cls & kNumber) return this->run(start, kNumber);
+    if ((cls & kSpace) == 0) return this->run_without(start, kLetter | kNumber | kSpace);
+    return this->blanks(pos, this->run(pos, kSpace));
   }
-  if (cls & kLetter) return s.run(start, kLetter);
-  if (cls & kNumber) return s.run(start, kNumber);
-  if ((cls & kSpace) == 0) return s.run_other(start);
-  return s.blanks(pos, s.run(pos, kSpace));
+};
+
+// Llama 3's rule (numbers of up to three digits), Qwen2's (single digits), Qwen 3.5's (marks belong to words).
+template <int Letters, size_t Digits, bool WholeTail>
+struct Cl100k : Scanner<> {
+  using Scanner<>::Scanner;
+  size_t next(size_t pos) const {
+    size_t after;
+    const char first = byte(pos);
+    if (first == ' ' && pos + 1 < size() && is_ascii_letter(static_cast<unsigned char>(byte(pos + 1))))
+      return run_letters(pos + 1, Letters);
+    if (first == '\'') {
+      if (const size_t length = contraction_any_case(pos)) return pos + length;
+    }
+    const int cls = at(pos, after);
+    if (cls & Letters) return run_letters(after, Letters);
+    if (cls & kNumber) return run(pos, kNumber, Digits);
+    if (first != '\n' && first != '\r' && is(after, Letters)) return run_letters(after, Letters);
+    if ((cls & kSpace) == 0) return run_newlines(run_without(pos, kSpace | Letters | kNumber));
+    if (first == ' ') {
+      if (const size_t end = run_without(after, kSpace | Letters | kNumber); end > after) return run_newlines(end);
+    }
+    if (WholeTail) {
+      if (const size_t end = run(pos, kSpace); end == size()) return end;
+    }
+    return blanks_with_newlines(pos);
+  }
+};
+
+// The o200k rule of GPT-4o and Llama 4, and Tekken's: capitals start words.
+template <size_t Digits, bool Contractions>
+struct O200k : Scanner<> {
+  using Scanner<>::Scanner;
+
+  bool upper(int cls) const { return (cls & (kLetter | kMark)) != 0 && (cls & kLower) == 0; }
+  bool caseless(int cls) const { return (cls & (kLetter | kMark)) != 0 && (cls & (kLower | kUpper)) == 0; }
+  size_t run_lower(size_t pos) const {
+    for (size_t after; pos < size();) {
+      const int cls = at(pos, after);
+      if ((cls & (kLetter | kMark)) == 0 || (cls & kUpper) != 0) break;
+      pos = after;
+    }
+    return pos;
+  }
+  // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+ or, without a second half, [\p{Lu}...]+ ; `pos` if none.
+  size_t word(size_t pos) const {
+    size_t end = pos, caseless_end = pos;
+    for (size_t after; end < size(); end = after) {
+      const int cls = at(end, after);
+      if (!upper(cls)) break;
+      if (caseless(cls)) caseless_end = after;
+    }
+    if (is(end, kLower)) return run_lower(end);
+    return caseless_end > pos ? caseless_end : end;
+  }
+  size_t next(size_t pos) const {
+    size_t after;
+    const int cls = at(pos, after);
+    size_t end = pos;
+    if ((cls & (kLetter | kMark)) != 0) {
+      end = word(pos);
+    } else if ((cls & kNumber) == 0 && !newline(pos)) {
+      end = word(after);
+      if (end == after) end = pos;
+    }
+    if (end > pos) {
+      if (Contractions && byte(end) == '\'') end += contraction_any_case(end);
+      return end;
+    }
+    if (cls & kNumber) return run(pos, kNumber, Digits);
+    if ((cls & kSpace) == 0) return run_newlines_and_slashes(run_without(pos, kSpace | kLetter | kNumber));
+    if (byte(pos) == ' ') {
+      if (end = run_without(after, kSpace | kLetter | kNumber); end > after) return run_newlines_and_slashes(end);
+    }
+    return blanks_with_newlines(pos);
+  }
+};
+
+// DeepSeek V3: numbers by threes, then runs of Chinese and Japanese, then words in what is left. Characters that no
+// alternative matches (controls, unassigned) stand together until one does.
+struct Deepseek3 : Scanner<kNumber | kKana> {
+  using Scanner::Scanner;
+  static constexpr int kPunct = kPunctuation | kSymbol;
+
+  size_t match(size_t pos) const {  // the end of a match at `pos`, or `pos`
+    size_t after;
+    const int cls = at(pos, after);
+    if ((cls & kPunct) != 0 && static_cast<unsigned char>(byte(pos)) < 0x80 &&
+        is_ascii_letter(static_cast<unsigned char>(byte(after)))) {
+      while (is_ascii_letter(static_cast<unsigned char>(byte(after)))) ++after;
+      return after;
+    }
+    if (cls & (kLetter | kMark)) return run_letters(pos, kLetter | kMark);
+    if ((cls & kPunct) == 0 && !newline(pos) && is(after, kLetter | kMark)) return run_letters(after, kLetter | kMark);
+    if (cls & kPunct) return run_newlines(run(pos, kPunct));
+    if (byte(pos) == ' ') {
+      if (const size_t end = run(after, kPunct); end > after) return run_newlines(end);
+    }
+    return (cls & kSpace) != 0 ? blanks_with_newlines(pos) : pos;
+  }
+  size_t next(size_t pos) const {
+    size_t after;
+    const int cls = at(pos, after);
+    if (cls & kNumber) return run(pos, kNumber, 3);
+    if (cls & kKana) return run(pos, kKana);
+    if (const size_t end = match(pos); end > pos) return end;
+    for (pos = after; !ends(pos); pos = after) {
+      if (match(pos) > pos) break;
+      at(pos, after);
+    }
+    return pos;
+  }
+};
+
+template <typename Rule>
+size_t split(std::string_view text, size_t pos, std::span<uint32_t> ends) {
+  const Rule rule(text);
+  size_t count = 0;
+  for (; pos < text.size() && count < ends.size(); ++count) ends[count] = static_cast<uint32_t>(pos = rule.next(pos));
+  return count;
 }
 
-// One step of the Llama 3 rule (numbers of up to three digits) and of the Qwen2 rule (single digits).
-size_t next_cl100k(const Scanner& s, size_t pos, size_t max_digits) {
-  if (s.byte(pos) == '\'') {
-    if (const size_t length = s.contraction_any_case(pos)) return pos + length;
+constexpr KnownSplit kKnown[] = {
+    {"gpt-2", {kGpt2Pattern}, split<Gpt2<0>>},
+    {"digits+gpt-2", {R"(\p{N})", kGpt2Pattern}, split<Gpt2<kNumber>>},
+    {"llama-bpe", {kLlama3Pattern}, split<Cl100k<kLetter, 3, false>>},
+    {"qwen2", {kQwen2Pattern}, split<Cl100k<kLetter, 1, false>>},
+    {"qwen35", {kQwen35Pattern}, split<Cl100k<kLetter | kMark, 1, false>>},
+    {"cl100k", {kCl100kPattern}, split<Cl100k<kLetter, 3, true>>},
+    {"o200k", {kO200kPattern}, split<O200k<3, true>>},
+    {"tekken", {kTekkenPattern}, split<O200k<1, false>>},
+    {"deepseek-v3", {kDeepseek3Numbers, kDeepseek3Cjk, kDeepseek3Words}, split<Deepseek3>},
+};
+
+// Equal but for newlines and carriage returns, which a JSON file may hold as such or as \n and \r.
+bool same_pattern(std::string_view given, std::string_view known) {
+  size_t i = 0, k = 0;
+  for (; i < given.size() && k < known.size(); ++i, ++k) {
+    if (given[i] == known[k]) continue;
+    if (known[k] != '\\' || k + 1 == known.size()) return false;
+    const char escaped = known[++k];
+    if ((escaped != 'n' || given[i] != '\n') && (escaped != 'r' || given[i] != '\r')) return false;
   }
-  size_t next;
-  const uint8_t cls = s.at(pos, next);
-  if (cls & kLetter) return s.run(next, kLetter);
-  if (cls & kNumber) return s.run(pos, kNumber, max_digits);
-  const bool newline = s.byte(pos) == '\n' || s.byte(pos) == '\r';
-  if (!newline && s.is(next, kLetter)) return s.run(next, kLetter);
-  if ((cls & kSpace) == 0) return s.run_newlines(s.run_other(pos));
-  if (s.byte(pos) == ' ') {
-    if (const size_t end = s.run_other(next); end > next) return s.run_newlines(end);
-  }
-  const size_t run_end = s.run(pos, kSpace);
-  for (size_t i = run_end; i > pos; --i) {  // \s*[\r\n]+ : up to the last newline of the run
-    if (s.byte(i - 1) == '\n' || s.byte(i - 1) == '\r') return i;
-  }
-  return s.blanks(pos, run_end);
+  return i == given.size() && k == known.size();
 }
 
 }  // namespace
 
-void split_gpt2(std::string_view text, uint32_t base, std::vector<uint32_t>& ends) {
-  const Scanner s(text);
-  for (size_t pos = 0; pos < text.size();) ends.push_back(base + static_cast<uint32_t>(pos = next_gpt2(s, pos)));
+void KnownSplit::split_all(std::string_view text, uint32_t base, std::vector<uint32_t>& ends) const {
+  uint32_t buffer[256];
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t count = split(text, pos, std::span(buffer));
+    for (size_t i = 0; i < count; ++i) ends.push_back(base + buffer[i]);
+    pos = buffer[count - 1];
+  }
 }
 
-void split_llama3(std::string_view text, uint32_t base, std::vector<uint32_t>& ends) {
-  const Scanner s(text);
-  for (size_t pos = 0; pos < text.size();) ends.push_back(base + static_cast<uint32_t>(pos = next_cl100k(s, pos, 3)));
-}
+std::span<const KnownSplit> known_splits() { return kKnown; }
 
-void split_qwen2(std::string_view text, uint32_t base, std::vector<uint32_t>& ends) {
-  const Scanner s(text);
-  for (size_t pos = 0; pos < text.size();) ends.push_back(base + static_cast<uint32_t>(pos = next_cl100k(s, pos, 1)));
+const KnownSplit* find_known_split(std::span<const std::string_view> patterns) {
+  for (const KnownSplit& known : kKnown) {
+    size_t count = 0;
+    while (count < std::size(known.patterns) && !known.patterns[count].empty()) ++count;
+    if (count == patterns.size() && std::equal(patterns.begin(), patterns.end(), known.patterns, same_pattern))
+      return &known;
+  }
+  return nullptr;
 }
 
 const KnownSplit* find_known_split(std::string_view pattern) {
-  for (const KnownSplit& known : kKnown) {
-    if (known.pattern == pattern) return &known;
-  }
-  return nullptr;
+  return find_known_split(std::span<const std::string_view>(&pattern, 1));
 }
 
 }  // namespace vllm::text

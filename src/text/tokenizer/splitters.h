@@ -1,7 +1,8 @@
 #pragma once
-// Hand-written, linear-time forms of the split rules that most byte-level vocabularies were trained with. PCRE2 runs
-// every other pattern and is the oracle of these in splitters_test.cc and in the fuzz target tokenizer_split.
+// Hand-written, linear-time forms of the split rules that byte-level vocabularies were trained with, a row each. PCRE2
+// runs every other pattern and is the oracle of these in splitters_test.cc and in the fuzz target tokenizer_split.
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -13,19 +14,41 @@ inline constexpr std::string_view kLlama3Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 inline constexpr std::string_view kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+/// tiktoken's cl100k_base: as Llama 3's, but blanks at the end of the text are one word whatever newlines they hold.
+inline constexpr std::string_view kCl100kPattern =
+    R"('(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s)";
+inline constexpr std::string_view kQwen35Pattern =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view kO200kPattern =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view kTekkenPattern =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
+    R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+/// DeepSeek V3's three patterns, to be applied one after the other; together they are the rule "deepseek-v3".
+inline constexpr std::string_view kDeepseek3Numbers = R"(\p{N}{1,3})";
+inline constexpr std::string_view kDeepseek3Cjk = R"([一-龥぀-ゟ゠-ヿ]+)";
+inline constexpr std::string_view kDeepseek3Words =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
+    R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-/// Cut well-formed text into adjacent words that cover it: their ends are appended to `ends`, each plus `base`.
-using Splitter = void (*)(std::string_view text, uint32_t base, std::vector<uint32_t>& ends);
-void split_gpt2(std::string_view text, uint32_t base, std::vector<uint32_t>& ends);
-void split_llama3(std::string_view text, uint32_t base, std::vector<uint32_t>& ends);
-void split_qwen2(std::string_view text, uint32_t base, std::vector<uint32_t>& ends);
+/// Cut well-formed text into adjacent words that cover it. Writes the ends of the next words from `pos` on, as many as
+/// `ends` holds; returns how many (fewer only at the end of the text).
+using Splitter = size_t (*)(std::string_view text, size_t pos, std::span<uint32_t> ends);
 
 struct KnownSplit {
-  std::string_view name;     // as GGUF calls it, for logs
-  std::string_view pattern;  // the exact text in tokenizer.json
+  std::string_view name;         // as GGUF calls it, for logs
+  std::string_view patterns[3];  // the exact texts in tokenizer.json, applied one after the other; the unused are empty
   Splitter split;
+  /// All ends at once, each plus `base`.
+  void split_all(std::string_view text, uint32_t base, std::vector<uint32_t>& ends) const;
 };
+std::span<const KnownSplit> known_splits();
 /// The row with exactly this pattern; nullptr if the rule is not a known one.
 const KnownSplit* find_known_split(std::string_view pattern);
+/// The row for these patterns applied one after the other ("\p{N}" first stands for single digits).
+const KnownSplit* find_known_split(std::span<const std::string_view> patterns);
 
 }  // namespace vllm::text

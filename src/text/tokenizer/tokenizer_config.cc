@@ -14,7 +14,7 @@ std::string token_text(const json::object& config, std::string_view key) {
   return object ? get_string(*object, "content").value_or("") : "";
 }
 
-Status read_added_tokens_decoder(const json::object& config, BpeTokenizerParts& parts,
+Status read_added_tokens_decoder(const json::object& config, TokenizerParts& parts,
                                  std::unordered_map<std::string, TokenId>& known) {
   const json::object* decoder = get_object(config, "added_tokens_decoder");
   if (!decoder) return Status::ok();
@@ -54,7 +54,7 @@ Result<AddedToken> parse_added_token(const json::value& value, int64_t id) {
   return token;
 }
 
-Status apply_tokenizer_config(const json::object& config, BpeTokenizerParts& parts) {
+Status apply_tokenizer_config(const json::object& config, TokenizerParts& parts) {
   std::unordered_map<std::string, TokenId> known;  // added tokens
   for (const AddedToken& token : parts.added) known.try_emplace(token.content, token.id);
   RETURN_IF_ERROR(read_added_tokens_decoder(config, parts, known));

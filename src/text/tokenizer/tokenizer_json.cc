@@ -1,8 +1,9 @@
-// Reads tokenizer.json (Hugging Face `tokenizers` 0.x, version "1.0") with a BPE model.
+// Reads tokenizer.json (Hugging Face `tokenizers` 0.x, version "1.0") with a BPE, WordPiece or Unigram model.
+#include <algorithm>
 #include <limits>
 
 #include "base/mapped_file.h"
-#include "text/tokenizer/bpe_tokenizer.h"
+#include "text/tokenizer/subword_tokenizer.h"
 #include "text/tokenizer/tokenizer_config.h"
 
 namespace vllm::text {
@@ -24,7 +25,7 @@ Status refuse_option(const json::object& model, std::string_view key) {
   return error(ErrorCode::kUnimplemented, "BPE option `{}` is not supported", key);
 }
 
-Status read_vocab(const json::object& model, BpeTokenizerParts& parts) {
+Status read_vocab(const json::object& model, TokenizerParts& parts) {
   const json::object* vocab = get_object(model, "vocab");
   if (!vocab) return invalid_argument("model.vocab is missing or no object");
   if (vocab->size() > kMaxEntries) return invalid_argument("model.vocab has more than {} tokens", kMaxEntries);
@@ -41,7 +42,7 @@ Status read_vocab(const json::object& model, BpeTokenizerParts& parts) {
 }
 
 // "left right", or ["left", "right"]; the result must be a token.
-Status read_merge(const json::value& value, const Vocabulary& vocabulary, uint32_t rank, BpeTokenizerParts& parts) {
+Status read_merge(const json::value& value, const Vocabulary& vocabulary, uint32_t rank, TokenizerParts& parts) {
   std::string_view left, right;
   if (const json::string* joined = value.if_string()) {
     const std::string_view text(joined->data(), joined->size());
@@ -70,11 +71,65 @@ Status read_merge(const json::value& value, const Vocabulary& vocabulary, uint32
   return Status::ok();
 }
 
-Status read_model(const json::object& model, BpeTokenizerParts& parts) {
+Result<TokenId> read_unk(const json::object& model, const Vocabulary& vocabulary) {
+  const auto unk = get_string(model, "unk_token");
+  if (!unk || unk->empty()) return TokenId{-1};
+  const TokenId id = vocabulary.find(*unk);
+  if (id < 0) return invalid_argument("model.unk_token \"{:.40}\" is not in the vocabulary", *unk);
+  return id;
+}
+
+Status read_word_piece(const json::object& model, TokenizerParts& parts) {
+  RETURN_IF_ERROR(read_vocab(model, parts));
+  WordPieceOptions options;
+  options.continuation = get_string(model, "continuing_subword_prefix").value_or("##");
+  ASSIGN_OR_RETURN(options.unk_id, read_unk(model, *parts.model));
+  const int64_t max_chars = get_int(model, "max_input_chars_per_word").value_or(100);
+  if (max_chars < 1 || max_chars > 1000) {
+    return error(ErrorCode::kUnimplemented, "WordPiece: max_input_chars_per_word {} is not supported (1 to 1000)",
+                 max_chars);
+  }
+  options.max_chars = static_cast<size_t>(max_chars);
+  parts.word_piece = std::move(options);
+  parts.kind = "WordPiece";
+  return Status::ok();
+}
+
+// [["piece", score], ...]: ids are places in the list.
+Status read_unigram(const json::object& model, TokenizerParts& parts) {
+  const json::array* vocab = get_array(model, "vocab");
+  if (!vocab) return invalid_argument("model.vocab is missing or no list");
+  if (vocab->size() > kMaxEntries) return invalid_argument("model.vocab has more than {} tokens", kMaxEntries);
+  UnigramOptions options;
+  std::vector<Vocabulary::Entry> tokens;
+  for (const json::value& value : *vocab) {
+    const json::array* pair = value.if_array();
+    if (!pair || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_number())
+      return invalid_argument("model.vocab: entry {} is no pair of a piece and its score", tokens.size());
+    const json::string& text = (*pair)[0].get_string();
+    tokens.push_back({{text.data(), text.size()}, static_cast<int64_t>(tokens.size())});
+    options.scores.push_back((*pair)[1].to_number<double>());
+  }
+  ASSIGN_OR_RETURN(Vocabulary vocabulary, Vocabulary::build(tokens));
+  parts.model = std::make_shared<const Vocabulary>(std::move(vocabulary));
+  options.byte_fallback = get_bool(model, "byte_fallback").value_or(false);
+  if (const auto unk = get_int(model, "unk_id")) {
+    if (!parts.model->has(static_cast<TokenId>(std::clamp<int64_t>(*unk, -1, std::numeric_limits<TokenId>::max()))))
+      return invalid_argument("model.unk_id {} is no token", *unk);
+    options.unk_id = static_cast<TokenId>(*unk);
+  }
+  parts.unigram = std::move(options);
+  parts.kind = "Unigram";
+  return Status::ok();
+}
+
+Status read_model(const json::object& model, TokenizerParts& parts) {
   const auto type = get_string(model, "type");
   // Files older than the field have merges only if they are BPE.
+  if (type == "WordPiece") return read_word_piece(model, parts);
+  if (type == "Unigram" || (!type && get_array(model, "vocab"))) return read_unigram(model, parts);
   if (type ? *type != "BPE" : !model.contains("merges")) {
-    return error(ErrorCode::kUnimplemented, "tokenizer model {} is not supported (known: BPE)",
+    return error(ErrorCode::kUnimplemented, "tokenizer model {} is not supported (known: BPE, WordPiece, Unigram)",
                  type.value_or("without a type"));
   }
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
@@ -84,10 +139,7 @@ Status read_model(const json::object& model, BpeTokenizerParts& parts) {
   parts.bpe.ignore_merges = get_bool(model, "ignore_merges").value_or(false);
   parts.bpe.byte_fallback = get_bool(model, "byte_fallback").value_or(false);
   parts.bpe.fuse_unk = get_bool(model, "fuse_unk").value_or(false);
-  if (const auto unk = get_string(model, "unk_token"); unk && !unk->empty()) {
-    parts.bpe.unk_id = vocabulary.find(*unk);
-    if (parts.bpe.unk_id < 0) return invalid_argument("model.unk_token \"{:.40}\" is not in the vocabulary", *unk);
-  }
+  ASSIGN_OR_RETURN(parts.bpe.unk_id, read_unk(model, vocabulary));
   const json::array* merges = get_array(model, "merges");
   if (!merges) return invalid_argument("model.merges is missing or no list");
   if (merges->size() > kMaxEntries) return invalid_argument("model.merges has more than {} entries", kMaxEntries);
@@ -97,7 +149,7 @@ Status read_model(const json::object& model, BpeTokenizerParts& parts) {
   return Status::ok();
 }
 
-Status read_added_tokens(const json::object& root, BpeTokenizerParts& parts) {
+Status read_added_tokens(const json::object& root, TokenizerParts& parts) {
   const json::value& list = member(root, "added_tokens");
   if (list.is_null()) return Status::ok();
   if (!list.is_array()) return invalid_argument("added_tokens is no list");
@@ -116,7 +168,7 @@ Result<std::shared_ptr<const Tokenizer>> parse(std::string_view tokenizer_json, 
   const json::object* root = document.if_object();
   const json::object* model = root ? get_object(*root, "model") : nullptr;
   if (!model) return invalid_argument("no object `model`");
-  BpeTokenizerParts parts;
+  TokenizerParts parts;
   RETURN_IF_ERROR(read_model(*model, parts));
   RETURN_IF_ERROR(read_added_tokens(*root, parts));
   ASSIGN_OR_RETURN(parts.normalizer, Normalizer::from_json(member(*root, "normalizer")));
@@ -124,13 +176,14 @@ Result<std::shared_ptr<const Tokenizer>> parse(std::string_view tokenizer_json, 
   ASSIGN_OR_RETURN(parts.post_processor, PostProcessor::from_json(member(*root, "post_processor")));
   ASSIGN_OR_RETURN(parts.decoder, Decoder::from_json(member(*root, "decoder")));
   parts.bpe.byte_level = parts.pre_tokenizer.byte_level();
-  parts.kind = parts.bpe.byte_level ? "BPE, byte level" : parts.bpe.byte_fallback ? "BPE, byte fallback" : "BPE";
+  if (parts.kind.empty())
+    parts.kind = parts.bpe.byte_level ? "BPE, byte level" : parts.bpe.byte_fallback ? "BPE, byte fallback" : "BPE";
   if (!config_json.empty()) {
     ASSIGN_OR_RETURN(const json::value config, parse_json(config_json).with_context("tokenizer_config.json"));
     if (!config.is_object()) return invalid_argument("tokenizer_config.json is no object");
     RETURN_IF_ERROR(apply_tokenizer_config(config.get_object(), parts).with_context("tokenizer_config.json"));
   }
-  return BpeTokenizer::make(std::move(parts));
+  return SubwordTokenizer::make(std::move(parts));
 }
 
 }  // namespace

@@ -50,14 +50,14 @@ TEST(TokenizerJson, MergesArePairsOrLines) {
 
 TEST(TokenizerJson, RefusesByNameWhatItDoesNotKnow) {
   const std::pair<Json, std::string> cases[] = {
-      {{.model = R"({"type":"Unigram","vocab":[]})"}, "Unigram"},
+      {{.model = R"({"type":"WordLevel","vocab":{}})"}, "WordLevel"},
       {{.model = R"({"type":"BPE","end_of_word_suffix":"</w>","vocab":{},"merges":[]})"}, "end_of_word_suffix"},
-      {{.normalizer = R"({"type":"Precompiled","precompiled_charsmap":""})"}, "Precompiled"},
-      {{.pre_tokenizer = R"({"type":"BertPreTokenizer"})"}, "BertPreTokenizer"},
-      {{.pre_tokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]})"},
-       "Digits after ByteLevel"},
+      {{.normalizer = R"({"type":"Nmt"})"}, "Nmt"},
+      {{.pre_tokenizer = R"({"type":"UnicodeScripts"})"}, "UnicodeScripts"},
+      {{.pre_tokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Punctuation"}]})"},
+       "Punctuation after ByteLevel"},
       {{.post_processor = R"({"type":"Strange"})"}, "Strange"},
-      {{.decoder = R"({"type":"WordPiece"})"}, "WordPiece"},
+      {{.decoder = R"({"type":"CTC"})"}, "CTC"},
       {{.decoder = "null"}, "decoder"},
   };
   for (const auto& [json, name] : cases) {

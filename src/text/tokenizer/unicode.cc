@@ -18,18 +18,18 @@ bool is_letter_symbol(char32_t c) {
          (c >= 0x1F170 && c <= 0x1F189);
 }
 
-uint8_t classes_of(char32_t c, const utf8proc_property_t& property) {
-  uint8_t out = 0;
+uint16_t classes_of(char32_t c, const utf8proc_property_t& property) {
+  uint16_t out = 0;
   switch (property.category) {
     case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LT: out = kLetter | kWord | kUpper; break;
+    case UTF8PROC_CATEGORY_LL: out = kLetter | kWord | kLower; break;
     case UTF8PROC_CATEGORY_LM:
     case UTF8PROC_CATEGORY_LO: out = kLetter | kWord; break;
-    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_ND: out = kNumber | kWord | kDigit; break;
     case UTF8PROC_CATEGORY_NL: out = kNumber | kWord; break;
     case UTF8PROC_CATEGORY_NO: out = kNumber; break;
-    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MN: out = kMark | kWord | kNonspacing; break;
     case UTF8PROC_CATEGORY_MC:
     case UTF8PROC_CATEGORY_ME: out = kMark | kWord; break;
     case UTF8PROC_CATEGORY_PC: out = kPunctuation | kWord; break;
@@ -39,6 +39,13 @@ uint8_t classes_of(char32_t c, const utf8proc_property_t& property) {
     case UTF8PROC_CATEGORY_PI:
     case UTF8PROC_CATEGORY_PF:
     case UTF8PROC_CATEGORY_PO: out = kPunctuation; break;
+    case UTF8PROC_CATEGORY_SM:
+    case UTF8PROC_CATEGORY_SC:
+    case UTF8PROC_CATEGORY_SK:
+    case UTF8PROC_CATEGORY_SO: out = kSymbol; break;
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CO: out = kInvisible; break;
     default: break;
   }
   if (c < 0x80 && (property.category == UTF8PROC_CATEGORY_SM || property.category == UTF8PROC_CATEGORY_SC ||
@@ -46,6 +53,7 @@ uint8_t classes_of(char32_t c, const utf8proc_property_t& property) {
     out |= kPunctuation;
   }
   if (is_white_space(c)) out |= kSpace;
+  if ((c >= 0x4E00 && c <= 0x9FA5) || (c >= 0x3040 && c <= 0x30FF)) out |= kKana;
   if (is_letter_symbol(c) || c == 0x200C || c == 0x200D) out |= kWord;
   return out;
 }
@@ -88,9 +96,9 @@ const CharClasses& CharClasses::get() {
 CharClasses::CharClasses() {
   std::vector<bool> unsafe(0x110000);
   find_nfc_unsafe(unsafe);
-  std::map<std::array<uint8_t, 128>, uint16_t> seen;
+  std::map<std::array<uint16_t, 128>, uint16_t> seen;
   for (char32_t block = 0; block < index_.size(); ++block) {
-    std::array<uint8_t, 128> row;
+    std::array<uint16_t, 128> row;
     for (char32_t i = 0; i < 128; ++i) {
       const char32_t c = block * 128 + i;
       row[i] = classes_of(c, *utf8proc_get_property(static_cast<utf8proc_int32_t>(c)));

@@ -5,7 +5,7 @@
     python make.py --vectors DIR...      writes DIR/tokenizer_vectors.json for the tokenizer.json of a real checkpoint
                                          and DIR/../tokenizer_corpus.json, for text_tokenizer_models_test
 
-Made with tokenizers 0.23.3 and gguf 0.19.0 (vocab.gguf only). Training is deterministic: a second run writes the same bytes.
+Made with tokenizers 0.23.3, gguf 0.19.0 (vocab.gguf only) and sentencepiece 0.2.3 (unigram only). Training is deterministic: a second run writes the same bytes.
 """
 import collections
 import json
@@ -168,7 +168,91 @@ def mistral():
     return data
 
 
-FAMILIES = [gpt2, smollm, llama3, qwen2, o200k, deepseek, corners, llama2, gemma, mistral]
+def falcon():
+    tok = byte_level([pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.ByteLevel(False),
+                      pre_tokenizers.Digits(individual_digits=False), pre_tokenizers.Split(Regex("[0-9][0-9][0-9]"), "isolated")])
+    tok.add_special_tokens(special("<|endoftext|>"))
+    return tok
+
+
+def bert():
+    tok = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
+    tok.normalizer = normalizers.BertNormalizer()
+    tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tok.decoder = decoders.WordPiece()
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    counts = collections.Counter(tok.normalizer.normalize_str("".join(training_texts())).replace(" ", ""))
+    alphabet = sorted(counts, key=lambda c: (-counts[c], c))[:200]
+    trainer = trainers.WordPieceTrainer(vocab_size=900, show_progress=False, special_tokens=names, limit_alphabet=200, initial_alphabet=alphabet)
+    tok.train_from_iterator(training_texts(), trainer)
+    tok.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]",
+                                                       special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return tok
+
+
+def spm_model(kind, **options):
+    """A SentencePiece model (bytes) of 700 pieces with a character map of a few rules and byte fallback or not."""
+    import io
+    import tempfile
+    import sentencepiece
+    rules = [("ａ", "a"), ("Ａ", "A"), ("ﬁ", "fi"), ("…", "..."), ("\u3000", " "), ("\t", " "), ("\n", " "), ("\u00a0", " "), ("①", "1"), ("e\u0301", "\u00e9")]
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv", encoding="utf-8") as tsv:
+        for a, b in rules:
+            tsv.write(" ".join(f"{ord(c):X}" for c in a) + "\t" + " ".join(f"{ord(c):X}" for c in b) + "\n")
+        tsv.flush()
+        out = io.BytesIO()
+        lines = [line for text in training_texts() for line in text.split("\n") if line.strip()]
+        sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(lines), model_writer=out, model_type=kind, vocab_size=700, num_threads=1,
+                                                 normalization_rule_tsv=tsv.name, character_coverage=0.98, minloglevel=2,
+                                                 hard_vocab_limit=False, **options)
+    return out.getvalue()
+
+
+def unigram():
+    """XLM-R's shape."""
+    import sentencepiece
+    model = sentencepiece.SentencePieceProcessor(model_proto=spm_model("unigram", byte_fallback=False))
+    vocab = [(model.id_to_piece(i), model.get_score(i)) for i in range(model.get_piece_size())]
+    tok = Tokenizer(models.Unigram(vocab, unk_id=0, byte_fallback=False))
+    charsmap = spm_charsmap(model.serialized_model_proto())
+    tok.normalizer = normalizers.Sequence([normalizers.Precompiled(charsmap), normalizers.Replace(Regex(" {2,}"), " ")])
+    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tok.decoder = decoders.Metaspace()
+    tok.add_special_tokens(special("<unk>", "<s>", "</s>"))
+    tok.post_processor = processors.TemplateProcessing(single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    return tok
+
+
+def proto_fields(data):
+    """(field number, value) of a protobuf message."""
+    def varint(at):
+        value = shift = 0
+        while True:
+            value |= (data[at] & 127) << shift
+            shift += 7
+            at += 1
+            if data[at - 1] < 128:
+                return value, at
+    at = 0
+    while at < len(data):
+        key, at = varint(at)
+        if key & 7 == 0:
+            value, at = varint(at)
+        elif key & 7 == 2:
+            size, at = varint(at)
+            value, at = data[at:at + size], at + size
+        else:
+            size = {1: 8, 5: 4}[key & 7]
+            value, at = data[at:at + size], at + size
+        yield key >> 3, value
+
+
+def spm_charsmap(model):
+    spec = [value for number, value in proto_fields(model) if number == 3][0]
+    return [value for number, value in proto_fields(spec) if number == 2][0]
+
+
+FAMILIES = [gpt2, smollm, llama3, qwen2, o200k, deepseek, corners, llama2, gemma, mistral, falcon, bert, unigram]
 
 
 def fnv(ids):
@@ -192,11 +276,14 @@ def random_decodes(tok, count):
     """Random streams. With byte fallback the library writes one U+FFFD per byte of a run that is ill-formed anywhere, where
     ours keeps the run's good characters: byte tokens are left out there."""
     rng = random.Random(7)
-    fallback = json.loads(tok.to_str())["model"].get("byte_fallback")
+    model = json.loads(tok.to_str())["model"]
+    fallback, word_piece = model.get("byte_fallback"), model["type"] == "WordPiece"
     ids = [i for text, i in sorted(tok.get_vocab().items(), key=lambda x: x[1]) if not (fallback and text.startswith("<0x"))]
     out = []
     for _ in range(count):
         picked = [rng.choice(ids) for _ in range(rng.randint(1, 12))]
+        if word_piece and (tok.id_to_token(picked[0]) or "").startswith("##"):
+            continue  # the library shows the ## of a continuation that nothing precedes
         out.append({"ids": picked, "all": tok.decode(picked, skip_special_tokens=False), "skip": tok.decode(picked, skip_special_tokens=True)})
     return out
 

@@ -1,9 +1,10 @@
 #pragma once
-// A BPE tokenizer: added tokens, normalizer, pre-tokenizer, merges and decoder put together.
+// A tokenizer: added tokens, normalizer, pre-tokenizer, model (BPE, WordPiece or Unigram) and decoder put together.
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "text/tokenizer.h"
@@ -13,15 +14,19 @@
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/post_processor.h"
 #include "text/tokenizer/pre_tokenizer.h"
+#include "text/tokenizer/unigram.h"
 #include "text/tokenizer/vocabulary.h"
+#include "text/tokenizer/word_piece.h"
 
 namespace vllm::text {
 
 /// Everything a tokenizer is made of. Texts are well-formed UTF-8.
-struct BpeTokenizerParts {
-  std::shared_ptr<const Vocabulary> model;  // what BPE knows
-  std::vector<MergeRule> merges;
+struct TokenizerParts {
+  std::shared_ptr<const Vocabulary> model;  // what the model knows
+  std::vector<MergeRule> merges;            // of BPE
   BpeOptions bpe;
+  std::optional<WordPieceOptions> word_piece;  // given: the model is WordPiece
+  std::optional<UnigramOptions> unigram;       // given: the model is Unigram
   std::vector<AddedToken> added;  // their ids may lie past the model's; a text that the model knows has its id there
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
@@ -31,10 +36,10 @@ struct BpeTokenizerParts {
   std::string kind;  // for the description: "BPE, byte level"
 };
 
-class BpeTokenizer final : public Tokenizer {
+class SubwordTokenizer final : public Tokenizer {
  public:
   /// kInvalidArgument if ids are out of range, shared or missing.
-  static Result<std::shared_ptr<const Tokenizer>> make(BpeTokenizerParts parts);
+  static Result<std::shared_ptr<const Tokenizer>> make(TokenizerParts parts);
 
   Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options) const override;
   std::string_view token_bytes(TokenId id) const override;
@@ -48,7 +53,7 @@ class BpeTokenizer final : public Tokenizer {
   std::string description() const override { return description_; }
 
  private:
-  BpeTokenizer(std::shared_ptr<const Vocabulary> vocabulary, BpeTokenizerParts parts);
+  SubwordTokenizer(std::shared_ptr<const Vocabulary> vocabulary, TokenizerParts parts);
   /// Added tokens that are looked for in normalized form are decoded in that form (unless special), as Hugging Face
   /// does.
   using Respelled = std::unordered_map<TokenId, std::string>;
@@ -57,9 +62,9 @@ class BpeTokenizer final : public Tokenizer {
   Status encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
   Status encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
 
-  std::shared_ptr<const Vocabulary> model_;       // what BPE knows: without tokens that were only added
+  std::shared_ptr<const Vocabulary> model_;       // without tokens that were only added
   std::shared_ptr<const Vocabulary> vocabulary_;  // model and added tokens; often the same object
-  Bpe bpe_;
+  std::variant<Bpe, WordPiece, Unigram> subwords_;
   AddedTokenMatcher raw_matcher_, normalized_matcher_;
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;

@@ -1,4 +1,4 @@
-#include "text/tokenizer/bpe_tokenizer.h"
+#include "text/tokenizer/subword_tokenizer.h"
 
 #include <algorithm>
 #include <set>
@@ -44,9 +44,15 @@ Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocab
   return std::make_shared<const Vocabulary>(std::move(joined));
 }
 
+std::variant<Bpe, WordPiece, Unigram> make_subwords(const Vocabulary& vocabulary, TokenizerParts& parts) {
+  if (parts.word_piece) return WordPiece(vocabulary, *parts.word_piece);
+  if (parts.unigram) return Unigram(vocabulary, *std::move(parts.unigram));
+  return Bpe(vocabulary, parts.merges, parts.bpe);
+}
+
 }  // namespace
 
-Result<std::shared_ptr<const Tokenizer>> BpeTokenizer::make(BpeTokenizerParts parts) {
+Result<std::shared_ptr<const Tokenizer>> SubwordTokenizer::make(TokenizerParts parts) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const Vocabulary> vocabulary, join(parts.model, parts.added));
   for (const auto* ids : {&parts.post_processor.before, &parts.post_processor.after}) {
     for (const TokenId id : *ids) {
@@ -55,16 +61,16 @@ Result<std::shared_ptr<const Tokenizer>> BpeTokenizer::make(BpeTokenizerParts pa
   }
   const std::vector<AddedToken> added = std::move(parts.added);
   const Decoder decoder = parts.decoder;
-  std::shared_ptr<BpeTokenizer> out(new BpeTokenizer(vocabulary, std::move(parts)));
+  std::shared_ptr<SubwordTokenizer> out(new SubwordTokenizer(vocabulary, std::move(parts)));
   ASSIGN_OR_RETURN(const Respelled respelled, out->add_tokens(added));
   out->prepare_bytes(decoder, respelled);
   return std::shared_ptr<const Tokenizer>(std::move(out));
 }
 
-BpeTokenizer::BpeTokenizer(std::shared_ptr<const Vocabulary> vocabulary, BpeTokenizerParts parts)
+SubwordTokenizer::SubwordTokenizer(std::shared_ptr<const Vocabulary> vocabulary, TokenizerParts parts)
     : model_(std::move(parts.model)),
       vocabulary_(std::move(vocabulary)),
-      bpe_(*model_, parts.merges, parts.bpe),
+      subwords_(make_subwords(*model_, parts)),
       normalizer_(std::move(parts.normalizer)),
       pre_tokenizer_(std::move(parts.pre_tokenizer)),
       post_processor_(std::move(parts.post_processor)),
@@ -75,7 +81,7 @@ BpeTokenizer::BpeTokenizer(std::shared_ptr<const Vocabulary> vocabulary, BpeToke
       description_(
           fmt::format("{}, split rule {}, {} tokens", parts.kind, pre_tokenizer_.description(), vocabulary_->size())) {}
 
-Result<BpeTokenizer::Respelled> BpeTokenizer::add_tokens(const std::vector<AddedToken>& added) {
+Result<SubwordTokenizer::Respelled> SubwordTokenizer::add_tokens(const std::vector<AddedToken>& added) {
   Respelled respelled;
   for (const AddedToken& token : added) {
     if (token.content.empty()) continue;
@@ -92,7 +98,7 @@ Result<BpeTokenizer::Respelled> BpeTokenizer::add_tokens(const std::vector<Added
   return respelled;
 }
 
-void BpeTokenizer::prepare_bytes(const Decoder& decoder, const Respelled& respelled) {
+void SubwordTokenizer::prepare_bytes(const Decoder& decoder, const Respelled& respelled) {
   std::vector<std::pair<size_t, size_t>> places(static_cast<size_t>(vocabulary_->size()));
   for (TokenId id = 0; id < vocabulary_->size(); ++id) {
     if (!vocabulary_->has(id)) continue;
@@ -105,7 +111,7 @@ void BpeTokenizer::prepare_bytes(const Decoder& decoder, const Respelled& respel
   for (const auto& [at, size] : places) bytes_.emplace_back(bytes_arena_.data() + at, size);
 }
 
-Result<std::vector<TokenId>> BpeTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+Result<std::vector<TokenId>> SubwordTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
   if (text.size() > kMaxText) return invalid_argument("the text is longer than {} bytes", kMaxText);
   std::string repaired;
   if (!is_utf8(text)) text = repaired = repair_utf8(text);
@@ -124,7 +130,7 @@ Result<std::vector<TokenId>> BpeTokenizer::encode(std::string_view text, const E
   return ids;
 }
 
-Status BpeTokenizer::encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
+Status SubwordTokenizer::encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
   std::string normalized;
   if (!normalizer_.empty()) {
     normalized = text;
@@ -143,29 +149,35 @@ Status BpeTokenizer::encode_part(std::string_view text, bool at_start, std::vect
   return Status::ok();
 }
 
-Status BpeTokenizer::encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
+Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
   if (text.empty()) return Status::ok();
   Words words;
   words.text = text;
   words.at_start = at_start;
   RETURN_IF_ERROR(pre_tokenizer_.apply(words));
-  for (const Word& word : words.words) bpe_.encode(words.text.substr(word.begin, word.end - word.begin), ids);
+  std::visit(
+      [&](const auto& subwords) {
+        for (const Word& word : words.words) subwords.encode(words.text.substr(word.begin, word.end - word.begin), ids);
+      },
+      subwords_);
   return Status::ok();
 }
 
-std::string_view BpeTokenizer::token_bytes(TokenId id) const {
+std::string_view SubwordTokenizer::token_bytes(TokenId id) const {
   return vocabulary_->has(id) ? bytes_[static_cast<size_t>(id)] : std::string_view();
 }
 
-std::optional<std::string_view> BpeTokenizer::id_to_token(TokenId id) const {
+std::optional<std::string_view> SubwordTokenizer::id_to_token(TokenId id) const {
   return vocabulary_->has(id) ? std::optional(vocabulary_->text(id)) : std::nullopt;
 }
 
-std::optional<TokenId> BpeTokenizer::token_to_id(std::string_view token) const {
+std::optional<TokenId> SubwordTokenizer::token_to_id(std::string_view token) const {
   const TokenId id = vocabulary_->find(token);
   return id >= 0 ? std::optional(id) : std::nullopt;
 }
 
-bool BpeTokenizer::is_special(TokenId id) const { return vocabulary_->has(id) && special_[static_cast<size_t>(id)]; }
+bool SubwordTokenizer::is_special(TokenId id) const {
+  return vocabulary_->has(id) && special_[static_cast<size_t>(id)];
+}
 
 }  // namespace vllm::text
