@@ -27,6 +27,7 @@ class LazyMemory {
                    "GiB or lower --max-model-len",
                    static_cast<double>(bytes) / (1 << 30));
     }
+    ::madvise(data, bytes, MADV_HUGEPAGE);  // where the system has them: a step touches every page of a context
     LazyMemory memory;
     memory.data_ = static_cast<std::byte*>(data), memory.bytes_ = bytes;
     return memory;

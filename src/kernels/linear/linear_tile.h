@@ -8,12 +8,7 @@
 // pass over the weight; kSignedBytes: dot takes 8-bit quants as signed, without their offset; kDotBFloat16: it
 // multiplies pairs of bfloat16 as they are (x too).
 #include "kernels/linear/linear_layout.h"
-
-#if defined(__clang__)
-#define VLLM_UNROLL _Pragma("unroll")
-#else
-#define VLLM_UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "kernels/simd/unroll.h"
 
 namespace vllm::linear {
 

@@ -7,8 +7,8 @@
 
 namespace vllm {
 
-inline constexpr int64_t kAttentionTileKeys = 32;
-inline constexpr int64_t kAttentionMaxRows = 32;  // rows (query x head) of a task, unless one query has more heads
+inline constexpr int64_t kAttentionTileKeys = 64;
+inline constexpr int64_t kAttentionMaxRows = 64;  // rows (query x head) of a task, unless one query has more heads
 
 /// Plain pointers only: this is what files compiled for one ISA see.
 struct AttentionTask {

@@ -1,6 +1,8 @@
 #pragma once
 // One task of attention, compiled once per ISA. Row r = query r / group, head r % group.
+#include "kernels/paged_attention/attend_one_query.h"
 #include "kernels/paged_attention/attention_task.h"
+#include "kernels/simd/unroll.h"
 #include "kernels/simd/vec_math.h"
 
 namespace vllm {
@@ -8,6 +10,8 @@ namespace vllm {
 template <class V>
 struct Attend {
   static constexpr int64_t kTile = kAttentionTileKeys, kW = V::kWidth, kVecs = kTile / kW;
+  // A block of sums in registers: rows x vectors of keys, or rows x vectors of dimensions.
+  static constexpr int kRows = 4, kColumns = kW == 16 ? 4 : 2;
   const AttentionTask& t;
   const int64_t head_dim = t.kv->head_dim, padded = padded_head_dim(head_dim), rows = t.num_queries * t.group;
   float* const keys = t.scratch;                   // [head_dim][kTile]
@@ -39,49 +43,80 @@ struct Attend {
     return wide[0];
   }
 
-  /// Copy keys [first, end) of the tile that starts at position `tile_start`, as float32.
+  /// This task's head in the page of position j.
   template <typename T>
-  void load_tile(int64_t tile_start, int64_t first, int64_t end) const {
+  const T* area(int64_t j, int64_t offset) const {
     const KvLayerView& kv = *t.kv;
-    int64_t block_size = kv.block_size;
+    const int64_t block = t.block_table[j / kv.block_size];
+    return reinterpret_cast<const T*>(kv.base + block * kv.page_bytes + offset) + t.kv_head * head_dim * kv.block_size;
+  }
+  /// Dimension 0 of the key of position j, and of its value.
+  template <typename T>
+  const T* key_area(int64_t j) const {
+    return area<T>(j, t.kv->k_offset) + j % t.kv->block_size;
+  }
+  template <typename T>
+  const T* value_area(int64_t j) const {
+    return area<T>(j, t.kv->v_offset) + j % t.kv->block_size * head_dim;
+  }
+
+  /// Copy keys [first, end) of the tile that starts at position `tile_start`, as float32. Asks for those of the next
+  /// tile, up to position `last`: a page has only some KB of one head, too short a run for the CPU's own prefetching.
+  template <typename T>
+  void load_tile(int64_t tile_start, int64_t first, int64_t end, int64_t last) const {
+    const KvLayerView& kv = *t.kv;
+    const int64_t block_size = kv.block_size, line = 64 / static_cast<int64_t>(sizeof(T));
     for (int64_t j = first; j < end;) {
       int64_t offset = j % block_size, run = block_size - offset < end - j ? block_size - offset : end - j;
-      int64_t block = t.block_table[j / block_size];
-      const int64_t head = t.kv_head * head_dim * block_size, bytes = block * kv.page_bytes;
-      const T* k = reinterpret_cast<const T*>(kv.base + bytes + kv.k_offset) + head + offset;
-      const T* v = reinterpret_cast<const T*>(kv.base + bytes + kv.v_offset) + head + offset * head_dim;
-      for (int64_t d = 0; d < head_dim; ++d) widen(keys + d * kTile + j - tile_start, k + d * block_size, run);
-      for (int64_t i = 0; i < run; ++i) widen(values + (j - tile_start + i) * padded, v + i * head_dim, head_dim);
+      const T *k = key_area<T>(j), *v = value_area<T>(j);
+      const int64_t later = j + kTile <= last ? j + kTile : j;
+      const T *next_k = key_area<T>(later), *next_v = value_area<T>(later);
+      for (int64_t d = 0; d < head_dim; ++d) {
+        for (int64_t i = 0; i < run; i += line) __builtin_prefetch(next_k + d * block_size + i);
+        widen(keys + d * kTile + j - tile_start, k + d * block_size, run);
+      }
+      for (int64_t i = 0; i < run; ++i) {
+        for (int64_t d = 0; d < head_dim; d += line) __builtin_prefetch(next_v + i * head_dim + d);
+        widen(values + (j - tile_start + i) * padded, v + i * head_dim, head_dim);
+      }
       j += run;
     }
   }
 
-  /// Scores of N rows from `row` on against the whole tile (lanes without a key are masked later): even and odd
-  /// dimensions in two sums, each in order.
+  V finish_score(V sum) const {
+    const V s = sum * V::set1(t.scale);
+    return t.softcap > 0 ? V::set1(t.softcap) * vec_tanh(s / V::set1(t.softcap)) : s;
+  }
+
+  /// Scores of N rows from `row` on against the whole tile (lanes without a key are masked later), dimension by
+  /// dimension.
   template <int N>
   void score_rows(int64_t row) const {
-    V even[N][kVecs], odd[N][kVecs];
     const float* q[N];
-    for (int r = 0; r < N; ++r) {
-      q[r] = query(row + r);
-      for (int c = 0; c < kVecs; ++c) even[r][c] = odd[r][c] = V::zero();
-    }
-    for (int64_t d = 0; d < head_dim; d += 2) {
-      for (int c = 0; c < kVecs; ++c) {
-        V k0 = V::load(keys + d * kTile + c * kW), k1 = V::load(keys + (d + 1) * kTile + c * kW);
-        for (int r = 0; r < N; ++r) {
-          even[r][c] = fma(V::set1(q[r][d]), k0, even[r][c]);
-          odd[r][c] = fma(V::set1(q[r][d + 1]), k1, odd[r][c]);
+    VLLM_UNROLL for (int r = 0; r < N; ++r) q[r] = query(row + r);
+    for (int64_t first = 0; first < kTile; first += kColumns * kW) {
+      V sum[N][kColumns];
+      VLLM_UNROLL for (int r = 0; r < N; ++r) { VLLM_UNROLL for (int c = 0; c < kColumns; ++c) sum[r][c] = V::zero(); }
+      const float* k = keys + first;
+      for (int64_t d = 0; d < head_dim; ++d, k += kTile) {
+        V key[kColumns];
+        VLLM_UNROLL for (int c = 0; c < kColumns; ++c) key[c] = V::load(k + c * kW);
+        VLLM_UNROLL for (int r = 0; r < N; ++r) {
+          const V x = V::set1(q[r][d]);
+          VLLM_UNROLL for (int c = 0; c < kColumns; ++c) sum[r][c] = fma(x, key[c], sum[r][c]);
+        }
+      }
+      VLLM_UNROLL for (int r = 0; r < N; ++r) {
+        VLLM_UNROLL for (int c = 0; c < kColumns; ++c) {
+          finish_score(sum[r][c]).store(weights + (row + r) * kTile + first + c * kW);
         }
       }
     }
-    for (int r = 0; r < N; ++r) {
-      for (int c = 0; c < kVecs; ++c) {
-        V s = (even[r][c] + odd[r][c]) * V::set1(t.scale);
-        if (t.softcap > 0) s = V::set1(t.softcap) * vec_tanh(s / V::set1(t.softcap));
-        s.store(weights + (row + r) * kTile + c * kW);
-      }
-    }
+  }
+  template <int N>
+  void score_from(int64_t row) const {
+    for (; row + N <= rows; row += N) score_rows<N>(row);
+    if constexpr (N > 1) score_from<N / 2>(row);
   }
 
   /// Lanes [begin, end) of the tile hold keys of this row: turn its scores into weights and rescale what it has so far.
@@ -90,11 +125,11 @@ struct Attend {
     for (int64_t j = 0; j < begin; ++j) w[j] = -__builtin_inff();
     for (int64_t j = end; j < kTile; ++j) w[j] = -__builtin_inff();
     V top = V::load(w);
-    for (int c = 1; c < kVecs; ++c) top = max(top, V::load(w + c * kW));
+    VLLM_UNROLL for (int c = 1; c < kVecs; ++c) top = max(top, V::load(w + c * kW));
     float tile_top = reduce_max(top), old_top = highest[row];
     float new_top = tile_top > old_top ? tile_top : old_top;
     V sum = V::zero();
-    for (int c = 0; c < kVecs; ++c) {
+    VLLM_UNROLL for (int c = 0; c < kVecs; ++c) {
       V e = vec_exp(V::load(w + c * kW) - V::set1(new_top));
       e.store(w + c * kW);
       sum = sum + e;
@@ -111,28 +146,49 @@ struct Attend {
   /// sums[row..row+N) += weights x values over lanes [begin, end), key by key.
   template <int N>
   void add_values(int64_t row, int64_t begin, int64_t end) const {
-    constexpr int kChunk = N == 1 ? 4 : 2;
     int64_t d = 0;
-    for (; d + kChunk * kW <= padded; d += kChunk * kW) add_columns<N, kChunk>(row, begin, end, d);
+    for (; d + kColumns * kW <= padded; d += kColumns * kW) add_columns<N, kColumns>(row, begin, end, d);
     for (; d < padded; d += kW) add_columns<N, 1>(row, begin, end, d);
   }
   template <int N, int C>
   void add_columns(int64_t row, int64_t begin, int64_t end, int64_t d) const {
     V sum[N][C];
-    for (int r = 0; r < N; ++r) {
-      for (int c = 0; c < C; ++c) sum[r][c] = V::load(sums + (row + r) * padded + d + c * kW);
+    VLLM_UNROLL for (int r = 0; r < N; ++r) {
+      VLLM_UNROLL for (int c = 0; c < C; ++c) sum[r][c] = V::load(sums + (row + r) * padded + d + c * kW);
     }
-    for (int64_t j = begin; j < end; ++j) {
-      V v[C];
-      for (int c = 0; c < C; ++c) v[c] = V::load(values + j * padded + d + c * kW);
-      for (int r = 0; r < N; ++r) {
-        V w = V::set1(weights[(row + r) * kTile + j]);
-        for (int c = 0; c < C; ++c) sum[r][c] = fma(w, v[c], sum[r][c]);
+    const float *v = values + begin * padded + d, *w = weights + row * kTile;
+    for (int64_t j = begin; j < end; ++j, v += padded) {
+      V value[C];
+      VLLM_UNROLL for (int c = 0; c < C; ++c) value[c] = V::load(v + c * kW);
+      VLLM_UNROLL for (int r = 0; r < N; ++r) {
+        const V x = V::set1(w[r * kTile + j]);
+        VLLM_UNROLL for (int c = 0; c < C; ++c) sum[r][c] = fma(x, value[c], sum[r][c]);
       }
     }
-    for (int r = 0; r < N; ++r) {
-      for (int c = 0; c < C; ++c) sum[r][c].store(sums + (row + r) * padded + d + c * kW);
+    VLLM_UNROLL for (int r = 0; r < N; ++r) {
+      VLLM_UNROLL for (int c = 0; c < C; ++c) sum[r][c].store(sums + (row + r) * padded + d + c * kW);
     }
+  }
+  template <int N>
+  void add_values_from(int64_t row, int64_t begin, int64_t end) const {
+    for (; row + N <= rows; row += N) add_values<N>(row, begin, end);
+    if constexpr (N > 1) add_values_from<N / 2>(row, begin, end);
+  }
+
+  /// Lanes that hold no key of this tile stay plain numbers: they are scored like the others.
+  void clear_lanes(int64_t begin, int64_t end) const {
+    for (int64_t d = 0; begin < end && d < head_dim; ++d) {
+      for (int64_t j = begin; j < end; ++j) keys[d * kTile + j] = 0;
+    }
+  }
+
+  struct Lanes {
+    int64_t begin, end;
+  };
+  /// Those of the tile whose keys a row sees.
+  Lanes lanes(int64_t row, int64_t start) const {
+    int64_t begin = first_key(row) - start, end = position(row) + 1 - start;
+    return {begin < 0 ? 0 : begin, end > kTile ? kTile : end};
   }
 
   void run_tile(int64_t start) const {
@@ -140,30 +196,45 @@ struct Attend {
     int64_t first = first_needed > start ? first_needed : start,
             end = last_key < start + kTile ? last_key : start + kTile;
     switch (t.kv->dtype) {
-      case DType::kBFloat16: load_tile<BFloat16>(start, first, end); break;
-      case DType::kFloat16: load_tile<Float16>(start, first, end); break;
-      default: load_tile<float>(start, first, end); break;
+      case DType::kBFloat16: return run_tile_of<BFloat16>(start, first, end, last_key - 1);
+      case DType::kFloat16: return run_tile_of<Float16>(start, first, end, last_key - 1);
+      default: return run_tile_of<float>(start, first, end, last_key - 1);
     }
-    constexpr int kBlock = kW == 16 ? 4 : 1;
-    int64_t row = 0;
-    for (; row + kBlock <= rows; row += kBlock) score_rows<kBlock>(row);
-    for (; row < rows; ++row) score_rows<1>(row);
-    bool whole = first_key(rows - 1) <= start && position(0) + 1 >= start + kTile;  // every row sees the whole tile
-    for (row = 0; row < rows; ++row) {
-      int64_t begin = first_key(row) - start, stop = position(row) + 1 - start;
-      if (begin < 0) begin = 0;
-      if (stop > kTile) stop = kTile;
+  }
+
+  /// One query of N heads or fewer; false if there are more.
+  template <typename T, int N>
+  bool run_one_query(int64_t start, int64_t first, int64_t end, int64_t last) const {
+    if (rows > N) return false;
+    if constexpr (N > 1) {
+      if (run_one_query<T, N - 1>(start, first, end, last)) return true;
+    }
+    AttendOneQuery<Attend, V, T, N>{*this}.run(start, first - start, end - start, last);
+    return true;
+  }
+
+  /// The tile's keys are [first, end); the task's last one is `last`.
+  template <typename T>
+  void run_tile_of(int64_t start, int64_t first, int64_t end, int64_t last) const {
+    if (t.num_queries == 1 && t.kv->block_size % kW == 0 && head_dim % kW == 0 &&
+        run_one_query<T, 8>(start, first, end, last))
+      return;
+    load_tile<T>(start, first, end, last);
+    clear_lanes(0, first - start), clear_lanes(end - start, kTile);
+    score_from<kRows>(0);
+    // The rows of one query see the same keys.
+    bool whole = first_key(rows - 1) <= start && position(0) + 1 >= start + kTile;  // and here all rows all of them
+    for (int64_t row = 0; row < rows; ++row) {
+      const auto [begin, stop] = lanes(row, start);
       if (begin >= stop) continue;
       soften(row, begin, stop);
-      if (!whole) add_values<1>(row, begin, stop);
+      if (!whole && t.num_queries > 1) add_values<1>(row, begin, stop);
     }
-    if (!whole) return;
-    for (row = 0; row + kBlock <= rows; row += kBlock) add_values<kBlock>(row, 0, kTile);
-    for (; row < rows; ++row) add_values<1>(row, 0, kTile);
+    const auto [begin, stop] = lanes(0, start);
+    if (whole || t.num_queries == 1) add_values_from<kRows>(0, begin, stop);
   }
 
   void run() const {
-    for (int64_t i = 0; i < 2 * padded * kTile; ++i) keys[i] = 0;  // lanes without a key stay plain numbers
     for (int64_t r = 0; r < rows; ++r) highest[r] = -__builtin_inff(), total[r] = 0;
     for (int64_t i = 0; i < rows * padded; ++i) sums[i] = 0;
     for (int64_t start = first_key(0) / kTile * kTile; start <= position(rows - 1); start += kTile) run_tile(start);

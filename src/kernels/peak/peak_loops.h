@@ -3,11 +3,7 @@
 // with starts that differ, so that a compiler cannot make one of several.
 #include <cstdint>
 
-#if defined(__clang__)
-#define VLLM_PEAK_UNROLL _Pragma("unroll")
-#else
-#define VLLM_PEAK_UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "kernels/simd/unroll.h"
 
 namespace vllm::peak {
 
