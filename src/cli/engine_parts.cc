@@ -23,7 +23,10 @@ Result<DType> pick_dtype(const std::string& flag, const model::ModelConfig& conf
 }
 
 model::LoadOptions load_options(const ServeArgs& args, DType dtype, const std::function<void(std::string)>& phase) {
-  model::LoadOptions options{.dtype = dtype, .kv_dtype = dtype, .dummy_weights = args.load_format == "dummy"};
+  model::LoadOptions options{.dtype = dtype,
+                             .kv_dtype = dtype,
+                             .dummy_weights = args.load_format == "dummy",
+                             .max_model_len = std::max<int64_t>(args.max_model_len, 0)};
   options.on_progress = [&phase](double share) { phase(fmt::format("loading weights {:.0f}%", share * 100)); };
   return options;
 }

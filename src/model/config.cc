@@ -17,22 +17,77 @@ struct ActivationRow {
 };
 constexpr ActivationRow kActivations[] = {
     {"silu", Activation::kSilu},         {"swish", Activation::kSilu}, {"gelu_pytorch_tanh", Activation::kGeluTanh},
-    {"gelu_new", Activation::kGeluTanh}, {"gelu", Activation::kGelu},
+    {"gelu_new", Activation::kGeluTanh}, {"gelu", Activation::kGelu},  {"gelu_fast", Activation::kGeluTanh},
+    {"relu", Activation::kRelu},
 };
 
+// Older config classes' names for the same fields; a field's usual name wins.
+struct AliasRow {
+  std::string_view alias, name;
+};
+constexpr AliasRow kAliases[] = {
+    {"n_embd", "hidden_size"},
+    {"n_embed", "hidden_size"},
+    {"n_layer", "num_hidden_layers"},
+    {"n_head", "num_attention_heads"},
+    {"n_positions", "max_position_embeddings"},
+    {"n_inner", "intermediate_size"},
+    {"ffn_dim", "intermediate_size"},
+    {"ffn_hidden_size", "intermediate_size"},
+    {"num_kv_heads", "num_key_value_heads"},
+    {"n_head_kv", "num_key_value_heads"},
+    {"layer_norm_eps", "rms_norm_eps"},
+    {"layer_norm_epsilon", "rms_norm_eps"},
+    {"activation_function", "hidden_act"},
+    {"activation", "hidden_act"},
+    {"kv_channels", "head_dim"},
+    {"rotary_emb_base", "rope_theta"},
+    {"rotary_pct", "partial_rotary_factor"},
+    {"rope_pct", "partial_rotary_factor"},
+};
+
+json::object with_usual_names(json::object object) {
+  for (const AliasRow& row : kAliases) {
+    const json::value* value = object.if_contains(row.alias);
+    const json::value* usual = object.if_contains(row.name);
+    if (value && !value->is_null() && (!usual || usual->is_null())) object[row.name] = json::value(*value);
+  }
+  return object;
+}
+
 // Defaults of transformers' config classes, where published files rely on them: multimodal Gemma checkpoints leave out
-// what equals Gemma3TextConfig's. 0 = required, or derived from other fields.
+// what equals Gemma3TextConfig's. 0 = required, or derived from other fields; inner_factor: of hidden_size.
 struct Defaults {
-  int64_t vocab_size = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0, max_position = 0;
+  std::string_view family;  // how the architecture's name begins
+  int64_t vocab_size = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0, max_position = 2048, inner_factor = 0;
+  double norm_eps = 1e-6;
   bool tie = false;
   const char* activation = "silu";
 };
-Defaults defaults_of(std::string_view architecture) {
-  if (architecture.starts_with("Gemma3")) return {262208, 8, 4, 256, 131072, true, "gelu_pytorch_tanh"};
-  if (architecture.starts_with("Mistral")) return {.max_position = 131072};
-  if (architecture.starts_with("Qwen3")) return {.head_dim = 128, .max_position = 32768};
-  if (architecture.starts_with("Qwen")) return {.max_position = 32768};
-  return {.max_position = 2048};
+constexpr Defaults kDefaults[] = {
+    {"Gemma3", 262208, 8, 4, 256, 131072, 0, 1e-6, true, "gelu_pytorch_tanh"},
+    {"Gemma2", 256000, 8, 4, 256, 8192, 0, 1e-6, true, "gelu_pytorch_tanh"},
+    {.family = "Mistral", .max_position = 131072},
+    {.family = "Qwen3", .head_dim = 128, .max_position = 32768},
+    {.family = "Qwen2", .max_position = 32768},
+    {.family = "QWen", .max_position = 8192},
+    {.family = "Phi3", .max_position = 4096, .norm_eps = 1e-5},
+    {.family = "Olmo2", .norm_eps = 1e-5},
+    {.family = "Cohere", .max_position = 8192, .norm_eps = 1e-5, .tie = true},
+    {.family = "StableLm", .max_position = 4096, .norm_eps = 1e-5},
+    {.family = "GPT2",
+     .max_position = 1024,
+     .inner_factor = 4,
+     .norm_eps = 1e-5,
+     .tie = true,
+     .activation = "gelu_new"},
+    {.family = "OPT", .norm_eps = 1e-5, .tie = true, .activation = "relu"},
+    {.family = "Falcon", .inner_factor = 4, .norm_eps = 1e-5, .tie = true, .activation = "gelu"},
+    {.family = ""},
+};
+const Defaults& defaults_of(std::string_view architecture) {
+  return *std::find_if(std::begin(kDefaults), std::end(kDefaults),
+                       [&](const Defaults& d) { return architecture.starts_with(d.family); });
 }
 
 Result<int64_t> int_with_default(const ConfigFields& fields, std::string_view key, int64_t fallback, int64_t max) {
@@ -42,7 +97,9 @@ Result<int64_t> int_with_default(const ConfigFields& fields, std::string_view ke
 Status read_sizes(const ConfigFields& fields, const Defaults& defaults, ModelConfig& c) {
   ASSIGN_OR_RETURN(c.vocab_size, int_with_default(fields, "vocab_size", defaults.vocab_size, kMaxVocabSize));
   ASSIGN_OR_RETURN(c.hidden_size, fields.require_int("hidden_size", 1, kMaxWidth));
-  ASSIGN_OR_RETURN(c.intermediate_size, fields.require_int("intermediate_size", 1, kMaxWidth));
+  ASSIGN_OR_RETURN(c.intermediate_size,
+                   int_with_default(fields, "intermediate_size",
+                                    std::min(kMaxWidth, defaults.inner_factor * c.hidden_size), kMaxWidth));
   ASSIGN_OR_RETURN(int64_t num_layers, fields.require_int("num_hidden_layers", 1, kMaxLayers));
   ASSIGN_OR_RETURN(int64_t num_heads, int_with_default(fields, "num_attention_heads", defaults.num_heads, kMaxHeads));
   int64_t kv_default = defaults.num_kv_heads > 0 ? defaults.num_kv_heads : num_heads;
@@ -55,7 +112,7 @@ Status read_sizes(const ConfigFields& fields, const Defaults& defaults, ModelCon
   c.num_layers = static_cast<int>(num_layers), c.num_heads = static_cast<int>(num_heads);
   c.num_kv_heads = static_cast<int>(num_kv_heads), c.head_dim = static_cast<int>(head_dim);
   ASSIGN_OR_RETURN(c.max_position, fields.int_or("max_position_embeddings", defaults.max_position, 1, kMaxPositions));
-  ASSIGN_OR_RETURN(c.rms_norm_eps, fields.double_or("rms_norm_eps", 1e-6, 0, 1));
+  ASSIGN_OR_RETURN(c.norm_eps, fields.double_or("rms_norm_eps", defaults.norm_eps, 0, 1));
   return {};
 }
 
@@ -108,8 +165,9 @@ Result<ModelConfig> parse_config(const json::object& config) {
   c.architecture = row->architecture;
   const json::object* text = get_object(config, "text_config");
   if (text) c.weight_prefix = "language_model.model.";
-  ConfigFields fields(text ? *text : config);
-  Defaults defaults = defaults_of(row->architecture);
+  const json::object named = with_usual_names(text ? *text : config);
+  ConfigFields fields(named);
+  const Defaults& defaults = defaults_of(row->architecture);
   ASSIGN_OR_RETURN(c.model_type, fields.string_or("model_type", ""));
   RETURN_IF_ERROR(read_sizes(fields, defaults, c));
   ASSIGN_OR_RETURN(bool outer_tie, outer.bool_or("tie_word_embeddings", defaults.tie));

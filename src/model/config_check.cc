@@ -41,12 +41,12 @@ Status check_config(const ModelConfig& c) {
   }
   if (c.head_dim % 8 != 0)
     return error(ErrorCode::kUnimplemented, "head_dim {} is not built (multiples of 8 are)", c.head_dim);
-  if (!(c.rms_norm_eps >= 0 && c.rms_norm_eps <= 1))
-    return invalid_argument("rms_norm_eps is {}, expected 0 to 1", c.rms_norm_eps);
+  if (!(c.norm_eps >= 0 && c.norm_eps <= 1)) return invalid_argument("rms_norm_eps is {}, expected 0 to 1", c.norm_eps);
   if (c.max_position < 1 || c.max_position > kMaxPositions) {
     return invalid_argument("max_position_embeddings with its rope scaling comes to {}, expected 1 to {}",
                             c.max_position, kMaxPositions);
   }
+  if (c.position == PositionType::kLearned) return {};
   RETURN_IF_ERROR(check_rope(c.rope, c.head_dim));
   RETURN_IF_ERROR(check_rope(c.rope_local, c.head_dim));
   if (c.interleaved_qk && rotary_dim(c.rope, c.head_dim) != c.head_dim) {

@@ -75,7 +75,7 @@ Status read_sizes(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
   ASSIGN_OR_RETURN(c.max_position, meta.number("context_length", 0, kMaxPositions));
   std::optional<double> eps = meta.find_double("attention.layer_norm_rms_epsilon");
   if (!eps) return invalid_argument("attention.layer_norm_rms_epsilon is missing");
-  c.rms_norm_eps = *eps;
+  c.norm_eps = *eps;
   return {};
 }
 

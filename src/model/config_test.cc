@@ -44,7 +44,7 @@ TEST(Config, ReadsLlama) {
   EXPECT_EQ(c.eos_token_ids, (std::vector<int32_t>{2, 3}));
   EXPECT_EQ(c.bos_token_id, 1);
   EXPECT_EQ(c.torch_dtype, "bfloat16");
-  EXPECT_FALSE(c.qkv_bias || c.qk_norm || c.tie_word_embeddings || c.post_norms);
+  EXPECT_FALSE(c.qkv_bias || c.qk_norm != QkNorm::kNone || c.tie_word_embeddings || c.post_norms);
   EXPECT_EQ(c.layer_is_sliding, (std::vector<bool>{false, false}));
   EXPECT_EQ(with(R"({"num_key_value_heads": null})")->num_kv_heads, 8);
   EXPECT_TRUE(with(R"({"attention_bias": true, "head_dim": 24})")->o_bias);
@@ -67,7 +67,7 @@ TEST(Config, ReadsTheOtherFamilies) {
           ->layer_is_sliding,
       (std::vector<bool>{false, true}));
   ModelConfig qwen3 = with(R"({"architectures": ["Qwen3ForCausalLM"]})").value();
-  EXPECT_TRUE(qwen3.qk_norm && !qwen3.qkv_bias);
+  EXPECT_TRUE(qwen3.qk_norm == QkNorm::kHead && !qwen3.qkv_bias);
   EXPECT_EQ(qwen3.head_dim, 128);
 }
 
@@ -89,7 +89,7 @@ TEST(Config, ReadsGemma3InOldAndNewForm) {
     EXPECT_EQ(c.attention_scale, 0.125);
     EXPECT_EQ(c.embedding_scale, 8);
     EXPECT_EQ(c.max_position, 256);  // Gemma's is scaled already
-    EXPECT_TRUE(c.tie_word_embeddings && c.post_norms && c.norm_weight_plus_one && c.qk_norm);
+    EXPECT_TRUE(c.tie_word_embeddings && c.post_norms && c.norm_weight_plus_one && c.qk_norm == QkNorm::kHead);
     EXPECT_EQ(c.activation, Activation::kGeluTanh);
   }
   // The language model of a multimodal checkpoint, which leaves out what equals the class's defaults.
@@ -169,7 +169,7 @@ constexpr BadField kBadFields[] = {
     {R"({"architectures": "DROP"})", "architectures is missing"},
     {R"({"architectures": []})", "architectures is missing"},
     {R"({"architectures": ["MambaForCausalLM"]})",
-     "model architecture \"MambaForCausalLM\" is not built; these are: Gemma3ForCausalLM, Gemma3For"},
+     "model architecture \"MambaForCausalLM\" is not built; these are: CohereForCausalLM, Cohere2For"},
     {R"({"architectures": ["Gemma3ForCausalLM"], "layer_types": ["full_attention"]})",
      "layer_types is 1 names long, expected a list of 2"},
     {R"({"architectures": ["Gemma3ForCausalLM"], "layer_types": ["full_attention", "mamba"]})",

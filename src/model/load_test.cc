@@ -98,8 +98,8 @@ TEST(Load, RefusesWhatIsNotBuilt) {
   ModelConfig huge = g.config;
   huge.hidden_size = 1 << 20, huge.vocab_size = 1 << 24;
   EXPECT_NE(load_error(huge, nullptr, {.dummy_weights = true}).find("available memory"), std::string::npos);
-  g.config.architecture = "GPT2LMHeadModel";
-  EXPECT_NE(load_error(g.config, g.weights).find("GPT2LMHeadModel is not built; these are: Gemma3ForCausalLM,"),
+  g.config.architecture = "MambaForCausalLM";
+  EXPECT_NE(load_error(g.config, g.weights).find("MambaForCausalLM is not built; these are: CohereForCausalLM,"),
             std::string::npos);
 }
 

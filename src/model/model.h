@@ -64,7 +64,7 @@ struct ForwardContext {
 
 /// One call of the linear op in a step: the weights that share an input (q, k and v; gate and up).
 struct LinearCall {
-  std::string_view name;  // "qkv", "o", "gate_up", "down", "lm_head"
+  std::string_view name;  // "qkv", "o", "gate_up" or "up", "down", "lm_head"
   std::vector<LinearWeight> weights;
   bool two_term_x = false;
 };

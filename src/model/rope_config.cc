@@ -55,6 +55,8 @@ Result<RopeConfig> read_rope_object(const json::object& object, RopeConfig rope,
                     rope.original_max_position > 0 ? rope.original_max_position : max_position, 2, kMaxPosition));
   double derived = static_cast<double>(max_position) / static_cast<double>(rope.original_max_position);
   bool may_derive = rope.type == RopeType::kLongRope || rope.type == RopeType::kYarn;
+  ASSIGN_OR_RETURN(rope.alpha, fields.double_or("alpha", 0, 1e-3, 1e9));
+  if (rope.type == RopeType::kDynamic && rope.alpha > 0) may_derive = true;
   if (!fields.has("factor") && !may_derive) return invalid_argument("factor of rope type '{}' is missing", name);
   ASSIGN_OR_RETURN(rope.factor, fields.double_or("factor", derived, 1e-3, 1e6));
   ASSIGN_OR_RETURN(rope.low_freq_factor, fields.double_or("low_freq_factor", 1, 1e-3, 1e6));

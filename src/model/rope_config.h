@@ -26,7 +26,8 @@ struct RopeFrequencies {
   std::vector<double> inv_freq;  // [rotary_dim / 2] radians per position
   double scale = 1;              // of cosines and sines
 };
-/// `max_model_len` chooses longrope's short or long factors (as vLLM does, once for all requests). Formulas:
+/// `max_model_len` chooses longrope's short or long factors (as vLLM does, once for all requests) and the base of the
+/// first Qwen's dynamic NTK. Formulas:
 /// transformers 5 modeling_rope_utils.py; dynamic uses vLLM's fixed base for the stretched context (not transformers'
 /// growing one), so that a token's result does not depend on how long its sequence becomes.
 RopeFrequencies rope_frequencies(const RopeConfig& rope, int head_dim, int64_t max_model_len);

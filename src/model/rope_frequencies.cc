@@ -54,7 +54,14 @@ RopeFrequencies rope_frequencies(const RopeConfig& rope, int head_dim, int64_t m
   double theta = rope.theta;
   if (rope.type == RopeType::kDynamic) {
     // factor * length / max_position at the full stretched length, which is factor * max_position.
-    theta *= std::pow(rope.factor * rope.factor - (rope.factor - 1), turned / (turned - 2.0));
+    const double alpha = rope.alpha > 0 ? rope.alpha : rope.factor * rope.factor - (rope.factor - 1);
+    theta *= std::pow(alpha, turned / (turned - 2.0));
+  }
+  if (rope.type == RopeType::kQwenNtk) {
+    // The rule of modeling_qwen.py for a prompt of max_model_len tokens.
+    const double times = static_cast<double>(max_model_len) / static_cast<double>(rope.original_max_position);
+    const double alpha = std::exp2(std::ceil(std::log2(times) + 1)) - 1;
+    theta *= std::pow(std::max(alpha, 1.0), turned / (turned - 2.0));
   }
   std::vector<double> inv_freq;
   for (int i = 0; i < turned; i += 2) inv_freq.push_back(1 / std::pow(theta, static_cast<double>(i) / turned));
@@ -78,6 +85,7 @@ RopeFrequencies rope_frequencies(const RopeConfig& rope, int head_dim, int64_t m
       break;
     }
     case RopeType::kDefault:
+    case RopeType::kQwenNtk:
     case RopeType::kDynamic: break;
   }
   out.inv_freq = std::move(inv_freq);

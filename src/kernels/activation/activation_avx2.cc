@@ -2,6 +2,10 @@
 #include "kernels/simd/vec_avx2.h"
 
 namespace vllm {
-void silu_row_avx2(const ActivationRow& r) { activation_row<VecAvx2, Silu>(r); }
-void gelu_tanh_row_avx2(const ActivationRow& r) { activation_row<VecAvx2, GeluTanh>(r); }
+
+ActivationRows activation_rows_avx2() {
+  return {activation_row<VecAvx2, Silu>, activation_row<VecAvx2, GeluTanh>, activation_row<VecAvx2, Gelu>,
+          activation_row<VecAvx2, Relu>};
+}
+
 }  // namespace vllm

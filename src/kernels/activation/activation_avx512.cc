@@ -2,6 +2,10 @@
 #include "kernels/simd/vec_avx512.h"
 
 namespace vllm {
-void silu_row_avx512(const ActivationRow& r) { activation_row<VecAvx512, Silu>(r); }
-void gelu_tanh_row_avx512(const ActivationRow& r) { activation_row<VecAvx512, GeluTanh>(r); }
+
+ActivationRows activation_rows_avx512() {
+  return {activation_row<VecAvx512, Silu>, activation_row<VecAvx512, GeluTanh>, activation_row<VecAvx512, Gelu>,
+          activation_row<VecAvx512, Relu>};
+}
+
 }  // namespace vllm

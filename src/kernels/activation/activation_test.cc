@@ -12,7 +12,8 @@
 namespace vllm {
 namespace {
 
-constexpr ActivationKind kKinds[] = {ActivationKind::kSilu, ActivationKind::kGeluTanh, ActivationKind::kGelu};
+constexpr ActivationKind kKinds[] = {ActivationKind::kSilu, ActivationKind::kGeluTanh, ActivationKind::kGelu,
+                                     ActivationKind::kRelu};
 
 TEST(Activation, MatchesTheReference) {
   for (CpuIsa isa : runnable_isas()) {
@@ -34,8 +35,12 @@ TEST(Activation, MatchesTheReference) {
         std::vector<float>& target = c.in_place ? gate : found;
         ThreadPool pool(2);
         activation_cpu({view(target), view(gate), view(up), kind}, pool, isa);
+        std::vector<float> plain(gate.size()), plain_expected(gate.size());
+        activation_ref({view(plain_expected), view(up), {}, kind});
+        activation_cpu({view(plain), view(up), {}, kind}, pool, isa);
         for (int64_t t = 0; t < c.num_tokens; ++t) {
           for (int64_t i = 0; i < c.width; ++i) {
+            ASSERT_NEAR(view(plain)(t, i), view(plain_expected)(t, i), 4e-6) << static_cast<int>(kind) << " " << i;
             float e = view(expected)(t, i);
             ASSERT_NEAR(view(target)(t, i), e,
                         4e-6 * (1 + std::abs(e)) + 2e-6 * std::abs(up[static_cast<size_t>(t * stride + i)]));

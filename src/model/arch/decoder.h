@@ -1,6 +1,6 @@
 #pragma once
-// The one decoder behind every architecture of kArchs: pre-norm transformer blocks with rotary attention over paged KV
-// and a gated MLP; ModelConfig's fields switch the quirks on.
+// The one decoder behind every architecture of kArchs: transformer blocks of attention over paged KV and an MLP, whose
+// norms, positions, activations and scales ModelConfig's fields choose.
 //
 // A step goes through all layers in slices of at most 2,048 tokens, so scratch does not grow with the batch. The
 // residual stream, norms and softmax are float32; weights and KV are as loaded.
@@ -26,7 +26,7 @@ class Decoder final : public Model {
                       TensorView<float, 2> logits) override;
   size_t weight_bytes() const override { return weights_.bytes; }
   void reserve(int64_t max_tokens, int64_t max_seqs) override;
-  size_t scratch_bytes() const override { return scratch_.size() + attention_scratch_.size(); }
+  size_t scratch_bytes() const override { return scratch_.size() + attention_scratch_.size() + projected_.size(); }
   std::vector<LinearCall> linear_calls() const override;
 
  private:
@@ -40,19 +40,32 @@ class Decoder final : public Model {
   };
   // Views of this slice's rows in scratch_.
   struct Activations {
-    TensorView<float, 2> x, h, q, k, v, attention, gate, up;
+    TensorView<float, 2> x, h, q, k, v, attention, gate, up;  // x: the residual stream
     TensorView<float, 2> cos, sin, local_cos, local_sin;
+    TensorView<float, 2> embedded;  // where a projection follows the embedding
+    size_t bytes = 0;
   };
 
   Slice next_slice(const ForwardBatch& batch, int64_t begin);
   Activations activations(int64_t num_tokens) const;
   void embed(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool);
+  void add_positions(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool);
   void make_rope_tables(const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool);
-  void attention(int layer, const ForwardBatch& batch, const Slice& slice, const Activations& a,
-                 const ForwardContext& context);
-  void mlp(int layer, const Activations& a, ThreadPool& pool);
-  /// h = norm(x), after x += h if `pending`.
-  void norm(const Activations& a, std::span<const float> weight, bool pending, ThreadPool& pool);
+  void layer(int layer, const ForwardBatch& batch, const Slice& slice, const Activations& a,
+             const ForwardContext& context);
+  /// What a block reads: norm(x), in h; x itself where its input is not normed. `pending`: h is added to x first.
+  TensorView<float, 2> block_input(const Norm& n, const Activations& a, bool pending, ThreadPool& pool);
+  /// A block's output onto the residual stream, and the norms that follow it.
+  void block_output(const Linear& w, const TensorView<float, 2>& in, bool two_terms, const Norm& post_norm,
+                    const Norm& norm, const Activations& a, ThreadPool& pool);
+  /// From `in` to a.attention.
+  void attention(int layer, TensorView<float, 2> in, const ForwardBatch& batch, const Slice& slice,
+                 const Activations& a, const ForwardContext& context);
+  void norm_and_turn(int layer, const ForwardBatch& batch, const Slice& slice, const Activations& a, ThreadPool& pool);
+  /// From `in` to a.up.
+  void mlp_up(int layer, TensorView<float, 2> in, const Activations& a, ThreadPool& pool);
+  void apply_norm(const Norm& n, TensorView<float, 2> out, TensorView<float, 2> x, TensorView<float, 2> residual,
+                  ThreadPool& pool) const;
   void final_norm(const ForwardBatch& batch, const Slice& slice, const Activations& a, size_t& row,
                   TensorView<float, 2> hidden, ThreadPool& pool);
   std::span<std::byte> linear_scratch() const;
@@ -61,13 +74,17 @@ class Decoder final : public Model {
   const ModelConfig config_;
   const DecoderWeights weights_;
   const DecoderShape shape_;
+  // Block outputs are added where the next norm reads the residual stream, not before.
+  const bool adds_late_;
   int num_threads_ = 1;
 
   int64_t max_rows_ = 0, max_seqs_ = 0;
   Buffer scratch_;  // activations, then the linear op's workspace
   Buffer attention_scratch_;
+  Buffer projected_;                             // [kLogitsRows, embedding_size], where the lm_head reads a projection
   size_t linear_offset_ = 0;                     // bytes into scratch_
   std::vector<int32_t> query_start_, seq_lens_;  // of the current slice
+  std::vector<int32_t> rows_;                    // of the learned positions, likewise
 };
 
 }  // namespace vllm::model

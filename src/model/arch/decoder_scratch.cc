@@ -36,10 +36,13 @@ Decoder::Activations Decoder::activations(int64_t num_tokens) const {
   Activations a;
   a.x = layout.take(c.hidden_size), a.h = layout.take(c.hidden_size);
   a.q = layout.take(q), a.k = layout.take(kv), a.v = layout.take(kv), a.attention = layout.take(q);
-  a.gate = layout.take(c.intermediate_size), a.up = layout.take(c.intermediate_size);
+  if (c.gated_mlp) a.gate = layout.take(c.intermediate_size);
+  a.up = layout.take(c.intermediate_size);
   a.cos = layout.take(half), a.sin = layout.take(half);
   a.local_cos = layout.take(local_half), a.local_sin = layout.take(local_half);
-  CHECK(scratch_.size() == 0 || layout.bytes() <= linear_offset_);
+  if (c.embedding_size > 0) a.embedded = layout.take(c.embedding_size);
+  a.bytes = layout.bytes();
+  CHECK(scratch_.size() == 0 || a.bytes <= linear_offset_);
   return a;
 }
 
@@ -55,15 +58,15 @@ void Decoder::reserve(int64_t max_tokens, int64_t max_seqs) {
   CHECK(max_tokens > 0 && max_seqs > 0);
   const ModelConfig& c = config_;
   max_rows_ = std::min(max_tokens, kSliceTokens), max_seqs_ = max_seqs;
-  // The widths of activations(), each matrix rounded up to a cache line.
-  const int64_t q = int64_t{c.num_heads} * c.head_dim, kv = int64_t{c.num_kv_heads} * c.head_dim;
-  const int64_t tables = 2 * static_cast<int64_t>(shape_.rope.inv_freq.size() + shape_.rope_local.inv_freq.size());
-  const int64_t width = 2 * c.hidden_size + 2 * q + 2 * kv + 2 * c.intermediate_size + tables;
-  linear_offset_ = static_cast<size_t>(max_rows_ * width + 12 * 16 + 15) / 16 * 16 * sizeof(float);
-  const int64_t max_k = std::max({c.hidden_size, q, c.intermediate_size});
+  const int64_t q = int64_t{c.num_heads} * c.head_dim;
+  scratch_ = Buffer();
+  linear_offset_ = activations(max_rows_).bytes;
+  const int64_t max_k = std::max({c.hidden_size, q, c.intermediate_size, c.embedding_size});
   scratch_ = Buffer(linear_offset_ + linear_workspace_bytes(std::max(max_rows_, kLogitsRows), max_k));
   attention_scratch_ = Buffer(attention_scratch_bytes(std::max(num_threads_, usable_cpus())));
   query_start_.reserve(static_cast<size_t>(max_seqs) + 1), seq_lens_.reserve(static_cast<size_t>(max_seqs) + 1);
+  if (c.position == PositionType::kLearned) rows_.reserve(static_cast<size_t>(max_rows_));
+  if (c.embedding_size > 0) projected_ = Buffer(static_cast<size_t>(kLogitsRows * c.embedding_size) * sizeof(float));
 }
 
 }  // namespace vllm::model

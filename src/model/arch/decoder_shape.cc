@@ -8,7 +8,8 @@
 namespace vllm::model {
 
 DecoderShape decoder_shape(const ModelConfig& config, const LoadOptions& options) {
-  DecoderShape shape{.kv_spec = make_kv_spec(config, options.kv_dtype), .places = {}, .rope = {}, .rope_local = {}};
+  DecoderShape shape{
+      .kv_spec = make_kv_spec(config, options.kv_dtype), .places = {}, .rope = {}, .rope_local = {}, .layer_turns = {}};
   shape.places.resize(static_cast<size_t>(config.num_layers));
   for (size_t g = 0; g < shape.kv_spec.groups.size(); ++g) {
     const auto& layers = shape.kv_spec.groups[g].layers;
@@ -16,8 +17,13 @@ DecoderShape decoder_shape(const ModelConfig& config, const LoadOptions& options
       shape.places[static_cast<size_t>(layers[i])] = {static_cast<int>(g), static_cast<int>(i)};
   }
   int64_t max_model_len = options.max_model_len > 0 ? options.max_model_len : config.max_position;
-  shape.rope = rope_frequencies(config.rope, config.head_dim, max_model_len);
-  shape.rope_local = rope_frequencies(config.rope_local, config.head_dim, max_model_len);
+  if (config.position == PositionType::kRope) {
+    shape.rope = rope_frequencies(config.rope, config.head_dim, max_model_len);
+    shape.rope_local = rope_frequencies(config.rope_local, config.head_dim, max_model_len);
+  }
+  for (bool sliding : config.layer_is_sliding) {
+    shape.layer_turns.push_back(config.position == PositionType::kRope && (sliding || !config.rope_on_sliding_only));
+  }
   bool any_sliding =
       std::find(config.layer_is_sliding.begin(), config.layer_is_sliding.end(), true) != config.layer_is_sliding.end();
   shape.has_local_rope =

@@ -15,7 +15,8 @@ struct DecoderShape {
   KvCacheSpec kv_spec;
   std::vector<Place> places;  // [num_layers]
   RopeFrequencies rope, rope_local;
-  bool has_local_rope = false;  // sliding layers turn by rope_local, which differs
+  bool has_local_rope = false;    // sliding layers turn by rope_local, which differs
+  std::vector<bool> layer_turns;  // [num_layers] by rope or rope_local
   float attention_scale = 1;
 
   KvLayerView kv_layer(int layer, const KvCacheView& kv) const;

@@ -9,7 +9,7 @@ namespace vllm::model {
 namespace {
 
 void set_common(ModelConfig& config) {
-  config.qk_norm = config.post_norms = true;
+  config.qk_norm = QkNorm::kHead, config.post_norms = true;
   config.activation = Activation::kGeluTanh;
   config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
 }

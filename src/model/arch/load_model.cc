@@ -15,6 +15,10 @@ Status check_loadable(const ModelConfig& config, const Checkpoint* checkpoint, c
   }
   if (!is_plain_float(options.dtype))
     return invalid_argument("dtype {} is not one of float32, float16, bfloat16", info(options.dtype).name);
+  if (config.position == PositionType::kLearned && options.max_model_len > config.max_position) {
+    return invalid_argument("a context of {} tokens is longer than the model's table of {} learned positions",
+                            options.max_model_len, config.max_position);
+  }
   if (!checkpoint && !options.dummy_weights) return invalid_argument("no checkpoint to load weights from");
   return {};
 }

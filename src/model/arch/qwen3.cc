@@ -7,12 +7,12 @@ Status read_qwen3(const ConfigFields& fields, ModelConfig& config) {
   RETURN_IF_ERROR(read_qwen2(fields, config));
   ASSIGN_OR_RETURN(bool attention_bias, fields.bool_or("attention_bias", false));
   config.qkv_bias = config.o_bias = attention_bias;
-  config.qk_norm = true;
+  config.qk_norm = QkNorm::kHead;
   return {};
 }
 
 Status read_qwen3_gguf(const GgufFile&, ModelConfig& config) {
-  config.qk_norm = true;
+  config.qk_norm = QkNorm::kHead;
   return {};
 }
 

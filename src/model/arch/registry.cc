@@ -7,13 +7,25 @@ namespace vllm::model {
 namespace {
 
 constexpr ArchRow kArchs[] = {
+    {"CohereForCausalLM", "", read_cohere, nullptr},
+    {"Cohere2ForCausalLM", "", read_cohere2, nullptr},
+    {"FalconForCausalLM", "", read_falcon, nullptr, &kFalconNames},
+    {"GPT2LMHeadModel", "", read_gpt2, nullptr, &kGpt2Names},
+    {"Gemma2ForCausalLM", "", read_gemma2, nullptr},
     {"Gemma3ForCausalLM", "gemma3", read_gemma3, read_gemma3_gguf},
     {"Gemma3ForConditionalGeneration", "", read_gemma3,
      read_gemma3_gguf},  // its language model; images are refused by the API
+    {"GraniteForCausalLM", "", read_granite, nullptr},
+    {"InternLM2ForCausalLM", "", read_internlm2, nullptr, &kInternLm2Names},
     {"LlamaForCausalLM", "llama", read_llama, read_llama_gguf},
     {"MistralForCausalLM", "", read_mistral, read_llama_gguf},
+    {"OPTForCausalLM", "", read_opt, nullptr, &kOptNames},
+    {"Olmo2ForCausalLM", "", read_olmo2, nullptr},
+    {"Phi3ForCausalLM", "", read_phi3, nullptr, &kPhi3Names},
+    {"QWenLMHeadModel", "", read_qwen, nullptr, &kQwenNames},
     {"Qwen2ForCausalLM", "qwen2", read_qwen2, read_qwen2_gguf},
     {"Qwen3ForCausalLM", "qwen3", read_qwen3, read_qwen3_gguf},
+    {"StableLmForCausalLM", "", read_stablelm, nullptr, &kStableLmNames},
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "model/config.h"
 #include "model/config_fields.h"
 #include "model/model.h"
+#include "model/weights/tensor_names.h"
 
 namespace vllm::model {
 
@@ -15,8 +16,9 @@ struct ArchRow {
   std::string_view architecture;  // of config.json
   std::string_view gguf_arch;     // general.architecture of GGUF; empty: another row of the family has it
   Status (*read_config)(const ConfigFields& fields,
-                        ModelConfig& config);  // the family's own fields, after the common ones
-  Status (*read_gguf)(const GgufFile& file, ModelConfig& config);
+                        ModelConfig& config);                      // the family's own fields, after the common ones
+  Status (*read_gguf)(const GgufFile& file, ModelConfig& config);  // null where no GGUF architecture leads here
+  const HfNames* names = nullptr;                                  // null: Llama's
 };
 
 std::span<const ArchRow> archs();
@@ -36,6 +38,20 @@ Status read_qwen3(const ConfigFields& fields, ModelConfig& config);
 Status read_qwen3_gguf(const GgufFile& file, ModelConfig& config);
 Status read_gemma3(const ConfigFields& fields, ModelConfig& config);
 Status read_gemma3_gguf(const GgufFile& file, ModelConfig& config);
+Status read_gemma2(const ConfigFields& fields, ModelConfig& config);
+Status read_phi3(const ConfigFields& fields, ModelConfig& config);
+Status read_granite(const ConfigFields& fields, ModelConfig& config);
+Status read_olmo2(const ConfigFields& fields, ModelConfig& config);
+Status read_cohere(const ConfigFields& fields, ModelConfig& config);
+Status read_cohere2(const ConfigFields& fields, ModelConfig& config);
+Status read_stablelm(const ConfigFields& fields, ModelConfig& config);
+Status read_internlm2(const ConfigFields& fields, ModelConfig& config);
+Status read_qwen(const ConfigFields& fields, ModelConfig& config);
+Status read_gpt2(const ConfigFields& fields, ModelConfig& config);
+Status read_opt(const ConfigFields& fields, ModelConfig& config);
+Status read_falcon(const ConfigFields& fields, ModelConfig& config);
+
+extern const HfNames kPhi3Names, kStableLmNames, kInternLm2Names, kQwenNames, kGpt2Names, kOptNames, kFalconNames;
 
 /// layer_is_sliding from layer_types, or from `fallback(layer)` where the config has none.
 Status read_layer_types(const ConfigFields& fields, ModelConfig& config, bool (*fallback)(int layer, int64_t parameter),

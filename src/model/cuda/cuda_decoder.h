@@ -77,7 +77,7 @@ class CudaDecoder final : public CudaModel {
   Status run(const LinearCudaParams& p, const Step& s) const;
   bool runs(Part part) const { return (left_out_ & part) == 0; }
   LinearBack gated_back() const;
-  float eps() const { return static_cast<float>(config_.rms_norm_eps); }
+  float eps() const { return static_cast<float>(config_.norm_eps); }
   int phase(const CudaBatch& batch, size_t group) const;
 
   const ModelConfig config_;

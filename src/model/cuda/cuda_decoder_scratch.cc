@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "model/arch/cuda_support.h"
 #include "model/arch/registry.h"
 #include "model/cuda/cuda_decoder.h"
 #include "tensor/cuda/error.h"
@@ -138,6 +139,7 @@ Result<std::unique_ptr<CudaModel>> load_cuda_model(const ModelConfig& config,
                                                    std::shared_ptr<const Checkpoint> checkpoint,
                                                    const LoadOptions& options) {
   RETURN_IF_ERROR(check_loadable(config, checkpoint.get(), options));
+  RETURN_IF_ERROR(check_cuda_support(config));
   ASSIGN_OR_RETURN(CudaDecoderWeights weights, load_weights_cuda(config, checkpoint.get(), options));
   return std::unique_ptr<CudaModel>(std::make_unique<CudaDecoder>(config, options, std::move(weights)));
 }

@@ -92,7 +92,7 @@ class CudaLoader {
       ASSIGN_OR_RETURN(w.attention_post_norm, norm(TensorId::kAttentionPostNorm, i, c.hidden_size));
       ASSIGN_OR_RETURN(w.mlp_post_norm, norm(TensorId::kMlpPostNorm, i, c.hidden_size));
     }
-    if (c.qk_norm) {
+    if (c.qk_norm != QkNorm::kNone) {
       ASSIGN_OR_RETURN(w.q_norm, norm(TensorId::kQNorm, i, c.head_dim));
       ASSIGN_OR_RETURN(w.k_norm, norm(TensorId::kKNorm, i, c.head_dim));
     }
@@ -191,16 +191,13 @@ class CudaLoader {
     int64_t first = 0;
     size_t bytes = 0;
     for (TensorId id : ids) {
-      ASSIGN_OR_RETURN(const CheckpointTensor* t, source_.matrix(id, layer));
-      const LinearShape s = source_.shape(id);
-      const size_t stride = row_bytes(t->dtype, s.k);
-      for (int64_t i = 0; i < s.n; ++i) {
-        const int64_t from = s.interleaved ? interleaved_row(i, config_.head_dim) : i;
-        rows[static_cast<size_t>(merged_row(merge, first, i))] = {t->data.data() + static_cast<size_t>(from) * stride,
-                                                                  t->dtype};
+      ASSIGN_OR_RETURN(const SourceMatrix m, source_.matrix(id, layer));
+      const DType type = m.tensor->dtype;
+      for (int64_t i = 0; i < m.n; ++i) {
+        rows[static_cast<size_t>(merged_row(merge, first, i))] = {m.row_data(i), type};
       }
-      if (t->dtype != dtype_) converted_.insert(t->dtype);
-      first += s.n, bytes += t->data.size();
+      if (type != dtype_) converted_.insert(type);
+      first += m.n, bytes += m.bytes();
     }
     RETURN_IF_ERROR(upload_->rows(device, dtype_, shape.k, rows));
     source_.advance(bytes);

@@ -19,20 +19,28 @@ struct Linear {
   std::span<const float> bias;
 };
 
+/// A norm's weight, and its bias or none; both empty where a model has no such norm.
+struct Norm {
+  std::span<const float> weight, bias;
+};
+
 struct LayerWeights {
-  std::span<const float> attention_norm, attention_post_norm;  // [hidden]; post norms: Gemma, else empty
-  std::span<const float> mlp_norm, mlp_post_norm;              // [hidden]
-  std::span<const float> q_norm, k_norm;                       // [head_dim] or empty
-  Linear q, k, v, o;      // [heads * head_dim, hidden] ..., [hidden, heads * head_dim]
-  Linear gate, up, down;  // [intermediate, hidden], [hidden, intermediate]
+  Norm attention_norm, attention_post_norm;  // [hidden]; see ModelConfig for who has which
+  Norm mlp_norm, mlp_post_norm;              // [hidden]
+  Norm q_norm, k_norm;                       // [head_dim] or [heads * head_dim] or empty
+  Linear q, k, v, o;                         // [heads * head_dim, hidden] ..., [hidden, heads * head_dim]
+  Linear gate, up, down;                     // [intermediate, hidden], [hidden, intermediate]; gate may be empty
 };
 
 struct DecoderWeights {
-  const void* embedding = nullptr;  // [vocab, hidden]
+  const void* embedding = nullptr;  // [vocab, embedding_size]
   DType embedding_dtype = DType::kFloat32;
+  const void* positions = nullptr;  // [position_offset + max_position, hidden] or none
+  DType positions_dtype = DType::kFloat32;
+  Linear project_in, project_out;  // [hidden, embedding_size] and back, or empty
   std::vector<LayerWeights> layers;
-  std::span<const float> final_norm;
-  Linear lm_head;                                // [vocab, hidden]
+  Norm final_norm;                               // [hidden] or empty
+  Linear lm_head;                                // [vocab, embedding_size]
   size_t bytes = 0;                              // of all weights, mapped ones too
   std::shared_ptr<const Checkpoint> checkpoint;  // keeps mapped weights alive; null for dummy weights
   std::vector<Buffer> owned;

@@ -1,6 +1,6 @@
-#include "model/weights/convert.h"
 #include "model/weights/decoder_weights.h"
 #include "model/weights/dummy_numbers.h"
+#include "model/weights/source_matrix.h"
 #include "model/weights/tensor_source.h"
 #include "tensor/cpu_info.h"
 
@@ -19,9 +19,19 @@ class Loader {
     const ModelConfig& c = config_;
     ASSIGN_OR_RETURN(LinearWeight embedding, matrix(TensorId::kEmbedding, 0, false));
     weights_.embedding = embedding.data, weights_.embedding_dtype = embedding.dtype;
+    if (c.position == PositionType::kLearned) {
+      ASSIGN_OR_RETURN(LinearWeight positions, matrix(TensorId::kPositions, 0, false));
+      weights_.positions = positions.data, weights_.positions_dtype = positions.dtype;
+    }
+    if (c.embedding_size > 0) {
+      ASSIGN_OR_RETURN(weights_.project_in, linear(TensorId::kProjectIn, 0));
+      ASSIGN_OR_RETURN(weights_.project_out, linear(TensorId::kProjectOut, 0));
+    }
     weights_.layers.resize(static_cast<size_t>(c.num_layers));
     for (int i = 0; i < c.num_layers; ++i) RETURN_IF_ERROR(load_layer(i, weights_.layers[static_cast<size_t>(i)]));
-    ASSIGN_OR_RETURN(weights_.final_norm, norm(TensorId::kFinalNorm, 0, c.hidden_size));
+    if (c.final_norm) {
+      ASSIGN_OR_RETURN(weights_.final_norm, norm(TensorId::kFinalNorm, 0));
+    }
     if (c.tie_word_embeddings) {
       weights_.lm_head.weight = pack(embedding, true);
     } else {
@@ -34,21 +44,27 @@ class Loader {
  private:
   Status load_layer(int i, LayerWeights& w) {
     const ModelConfig& c = config_;
-    ASSIGN_OR_RETURN(w.attention_norm, norm(TensorId::kAttentionNorm, i, c.hidden_size));
-    ASSIGN_OR_RETURN(w.mlp_norm, norm(TensorId::kMlpNorm, i, c.hidden_size));
-    if (c.post_norms) {
-      ASSIGN_OR_RETURN(w.attention_post_norm, norm(TensorId::kAttentionPostNorm, i, c.hidden_size));
-      ASSIGN_OR_RETURN(w.mlp_post_norm, norm(TensorId::kMlpPostNorm, i, c.hidden_size));
+    if (c.pre_norms || c.norm_after_add) {
+      ASSIGN_OR_RETURN(w.attention_norm, norm(TensorId::kAttentionNorm, i));
+      if (!c.shared_norm) {
+        ASSIGN_OR_RETURN(w.mlp_norm, norm(TensorId::kMlpNorm, i));
+      }
     }
-    if (c.qk_norm) {
-      ASSIGN_OR_RETURN(w.q_norm, norm(TensorId::kQNorm, i, c.head_dim));
-      ASSIGN_OR_RETURN(w.k_norm, norm(TensorId::kKNorm, i, c.head_dim));
+    if (c.post_norms) {
+      ASSIGN_OR_RETURN(w.attention_post_norm, norm(TensorId::kAttentionPostNorm, i));
+      ASSIGN_OR_RETURN(w.mlp_post_norm, norm(TensorId::kMlpPostNorm, i));
+    }
+    if (c.qk_norm != QkNorm::kNone) {
+      ASSIGN_OR_RETURN(w.q_norm, norm(TensorId::kQNorm, i));
+      ASSIGN_OR_RETURN(w.k_norm, norm(TensorId::kKNorm, i));
     }
     ASSIGN_OR_RETURN(w.q, linear(TensorId::kQ, i));
     ASSIGN_OR_RETURN(w.k, linear(TensorId::kK, i));
     ASSIGN_OR_RETURN(w.v, linear(TensorId::kV, i));
     ASSIGN_OR_RETURN(w.o, linear(TensorId::kO, i));
-    ASSIGN_OR_RETURN(w.gate, linear(TensorId::kGate, i));
+    if (c.gated_mlp) {
+      ASSIGN_OR_RETURN(w.gate, linear(TensorId::kGate, i));
+    }
     ASSIGN_OR_RETURN(w.up, linear(TensorId::kUp, i));
     ASSIGN_OR_RETURN(w.down, linear(TensorId::kDown, i));
     return {};
@@ -66,31 +82,36 @@ class Loader {
     return out;
   }
 
-  Result<std::span<const float>> norm(TensorId id, int layer, int64_t n) {
-    std::span<float> out = own_floats(n);
-    RETURN_IF_ERROR(source_.norm(id, layer, out));
-    return std::span<const float>(out);
+  Result<Norm> norm(TensorId id, int layer) {
+    const int64_t n = source_.norm_size(id);
+    std::span<float> weight = own_floats(n);
+    RETURN_IF_ERROR(source_.norm(id, layer, weight));
+    Norm out{.weight = weight, .bias = {}};
+    if (config_.norm_bias && id != TensorId::kQNorm && id != TensorId::kKNorm) {
+      std::span<float> bias = own_floats(n);
+      RETURN_IF_ERROR(source_.norm_bias(id, layer, bias));
+      out.bias = bias;
+    }
+    return out;
   }
 
   // `to_pack`: for the linear op, which may want it in another form.
   Result<LinearWeight> matrix(TensorId id, int layer, bool to_pack) {
     if (source_.dummy()) return dummy(id, layer);
-    ASSIGN_OR_RETURN(const CheckpointTensor* t, source_.matrix(id, layer));
-    source_.advance(t->data.size());
-    const LinearShape shape = source_.shape(id);
-    const int64_t n = shape.n, k = shape.k;
-    const bool interleaved = shape.interleaved;
-    DType dtype = is_quantized(t->dtype) ? t->dtype : options_.dtype;
-    LinearWeight w{.data = t->data.data(), .dtype = dtype, .n = n, .k = k};
-    weights_.bytes += row_bytes(dtype, k) * static_cast<size_t>(n);
-    bool aligned = reinterpret_cast<uintptr_t>(w.data) % 4 == 0 || is_quantized(dtype);
-    if (dtype != t->dtype || interleaved || !aligned) {
-      Buffer& copy = own(row_bytes(dtype, k) * static_cast<size_t>(n));
-      convert_rows(t->data.data(), t->dtype, copy.data(), dtype, n, k, pool_,
-                   [&](int64_t r) { return interleaved ? interleaved_row(r, config_.head_dim) : r; });
+    ASSIGN_OR_RETURN(const SourceMatrix m, source_.matrix(id, layer));
+    source_.advance(m.bytes());
+    const DType from = m.tensor->dtype, dtype = is_quantized(from) ? from : options_.dtype;
+    LinearWeight w{.data = m.row_data(0), .dtype = dtype, .n = m.n, .k = m.k};
+    const size_t bytes = row_bytes(dtype, m.k) * static_cast<size_t>(m.n);
+    weights_.bytes += bytes;
+    const bool aligned = reinterpret_cast<uintptr_t>(w.data) % 4 == 0 || is_quantized(dtype);
+    const bool copied = dtype != from || !m.in_place() || !aligned;
+    if (copied) {
+      Buffer& copy = own(bytes);
+      convert_matrix(m, copy.data(), dtype, pool_);
       w.data = copy.data();
     }
-    return to_pack ? pack(w, w.data == t->data.data()) : w;
+    return to_pack ? pack(w, !copied) : w;
   }
 
   // `keep_source`: the unpacked form is mapped or used elsewhere; otherwise it is the newest buffer and goes.

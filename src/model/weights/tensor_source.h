@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "hub/checkpoint.h"
 #include "model/model.h"
+#include "model/weights/source_matrix.h"
 #include "model/weights/tensor_names.h"
 
 namespace vllm::model {
@@ -16,7 +17,7 @@ namespace vllm::model {
 struct LinearShape {
   int64_t n = 0, k = 0;
   bool bias = false;
-  bool interleaved = false;  // rows in the rotary order of GGUF's llama files: see interleaved_row
+  bool interleaved = false;  // rows in the interleaved rotary order: see interleaved_row
 };
 
 class TensorSource {
@@ -25,13 +26,17 @@ class TensorSource {
   TensorSource(const ModelConfig& config, const Checkpoint* checkpoint, const LoadOptions& options);
 
   bool dummy() const { return checkpoint_ == nullptr; }
-  /// Of kQ to kDown, the embedding and the lm_head.
+  /// Of every matrix: kQ to kDown, the embeddings, the projections and the lm_head.
   LinearShape shape(TensorId id) const;
+  /// Elements of a norm's weight.
+  int64_t norm_size(TensorId id) const;
   /// A weight of `shape(id)`: plain floats or GGUF blocks. A missing or misshapen tensor is kInvalidArgument by name,
   /// with the shape expected and the one found. Not for dummies.
-  Result<const CheckpointTensor*> matrix(TensorId id, int layer) const;
+  Result<SourceMatrix> matrix(TensorId id, int layer) const;
   /// A float32 copy of a norm's weight, Gemma's 1 added. Dummies are ones.
   Status norm(TensorId id, int layer, std::span<float> out);
+  /// A float32 copy of a norm's bias. Dummies are zeros.
+  Status norm_bias(TensorId id, int layer, std::span<float> out);
   /// A float32 copy of a linear layer's bias, in the order of HF's rows. Dummies are zeros.
   Status bias(TensorId id, int layer, std::span<float> out);
 
@@ -42,7 +47,10 @@ class TensorSource {
 
  private:
   Result<const CheckpointTensor*> find(const std::string& name, const std::vector<int64_t>& shape) const;
-  Status vector(const std::string& name, bool interleaved, std::span<float> out);
+  /// Rows of the tensor that `id` lies in, and how many that tensor has.
+  RowOrder row_order(TensorId id) const;
+  int64_t stored_rows(TensorId id) const;
+  Status vector(const std::string& name, const RowOrder& order, int64_t stored, std::span<float> out);
 
   const ModelConfig& config_;
   const Checkpoint* checkpoint_;
