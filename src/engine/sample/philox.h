@@ -35,8 +35,8 @@ constexpr std::array<uint32_t, 4> random_words(uint64_t seed, int64_t position, 
       seed);
 }
 
-/// A standard Gumbel variate from a uniform word; in [-3.2, 22.9]. Host and device differ in log's last bit of a double:
-/// about one word in 2^27 then gives floats that are neighbours.
+/// A standard Gumbel variate from a uniform word; in [-3.2, 22.9]. Host and device differ in log's last bit of a
+/// double: about one word in 2^27 then gives floats that are neighbours.
 VLLM_HOST_DEVICE inline float gumbel(uint32_t word) {
   double v = (static_cast<double>(word) + 0.5) * 0x1p-32;
   return static_cast<float>(-std::log(-std::log1p(-v)));

@@ -5,6 +5,7 @@
 
 #include "engine/sample/philox.h"
 #include "engine/sample/sampler.h"
+#include "engine/sample/token_scan.h"
 
 namespace vllm::engine {
 namespace {
@@ -16,13 +17,49 @@ bool by_logit(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
+constexpr size_t kScanTokens = 1024;  // of a pass at a time; a multiple of 64
+
+// The first of the largest.
 TokenId argmax(std::span<const float> logits) {
-  size_t best = 0;
-  float best_logit = kMinusInfinity;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > best_logit) best = i, best_logit = logits[i];  // false for NaN
+  const TokenScanKernels& scan = token_scan();
+  float best = kMinusInfinity;
+  size_t begin = 0;
+  for (size_t i = 0; i < logits.size(); i += kScanTokens) {
+    float top = scan.largest(logits.data() + i, static_cast<int64_t>(std::min(kScanTokens, logits.size() - i)));
+    if (top > best) best = top, begin = i;
   }
-  return static_cast<TokenId>(best);
+  if (best == kMinusInfinity) return 0;
+  while (logits[begin] != best) ++begin;
+  return static_cast<TokenId>(begin);
+}
+
+// Gumbel-max over all tokens but those of -infinity and NaN, starting from the likeliest: few others can then win.
+TokenId gumbel_argmax(std::span<const float> logits, TokenId likeliest, float inverse, uint64_t seed,
+                      int64_t position) {
+  auto score_of = [&](TokenId id) {
+    auto words = random_words(seed, position, static_cast<uint32_t>(id / 4), RandomStream::kSample);
+    return logits[static_cast<size_t>(id)] * inverse + gumbel(words[static_cast<size_t>(id % 4)]);
+  };
+  TokenId best = likeliest;
+  TokenScan scan{.logits = logits.data(),
+                 .first = 0,
+                 .count = 0,
+                 .inverse_temperature = inverse,
+                 .best_score = score_of(likeliest),
+                 .seed = seed,
+                 .position = position};
+  std::array<int32_t, kScanTokens> ids;
+  for (size_t first = 0; first < logits.size(); first += kScanTokens) {
+    scan.first = static_cast<int32_t>(first);
+    scan.count = static_cast<int32_t>(std::min(kScanTokens, logits.size() - first));
+    const int32_t num_ids = token_scan().contenders(scan, ids.data());
+    for (int32_t i = 0; i < num_ids; ++i) {
+      const TokenId id = ids[static_cast<size_t>(i)];
+      const float score = score_of(id);
+      if (score > scan.best_score || (score == scan.best_score && id < best)) best = id, scan.best_score = score;
+    }
+  }
+  return best;
 }
 
 // Gumbel-max over the candidates, which are in rising order of token id. The temperature is applied already.
@@ -91,6 +128,8 @@ TokenId sample_token(std::span<const float> logits, const SamplingParams& params
   float max_scaled = max_logit * inverse;
   // min-p: at least min_p times as likely as the best (Nguyen et al. 2024).
   float lowest = params.min_p > 0 ? max_scaled + std::log(params.min_p) : kMinusInfinity;
+  const bool all = (params.top_k <= 0 || static_cast<size_t>(params.top_k) >= logits.size()) && params.top_p >= 1;
+  if (all && !(params.min_p > 0)) return gumbel_argmax(logits, greedy, inverse, params.seed, position);
   std::vector<Candidate>& candidates = scratch.candidates;
   candidates.clear();
   for (size_t i = 0; i < logits.size(); ++i) {
