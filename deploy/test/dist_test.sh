@@ -1,5 +1,5 @@
 #!/bin/sh
-# dist/ on a Debian that has none of its libraries: tests/images/dist_test.sh MODEL.gguf [ROOT]
+# dist/ on a Debian that has none of its libraries: deploy/test/dist_test.sh MODEL.gguf [ROOT]
 # ROOT is the root folder of such a system; without it, mmdebstrap makes a minimal one of DEBIAN (default: bookworm). Needs root.
 set -eu
 model=$1 root=${2:-}

@@ -1,0 +1,98 @@
+#!/bin/sh
+# image_test.sh MODEL.gguf: build the CPU image and run it as people do, under the Docker Engine that engine.sh found.
+# BUILDER=buildkit (default), classic or buildah; PROGRAM=dist (default: what ./run dist made) or source.
+# No network is needed but for apt and pip in the build.
+set -eu
+model=$(realpath "$1") docker=${DOCKER:-docker} builder=${BUILDER:-buildkit} program=${PROGRAM:-dist} image=vllm-openai-cpu:test name=vllm-image-test-$$
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+say() { echo "image_test: $*" >&2; }
+fail() { say "$*"; "$docker" logs "$name" >&2 2>/dev/null || true; exit 1; }
+clean() { "$docker" rm -f "$name" >/dev/null 2>&1 || true; rm -rf "$work"; }
+trap clean EXIT
+
+build() {
+  set -- --network host --target vllm-openai-cpu --build-arg base=debian:bookworm-slim --build-arg build_base="${BUILD_BASE:-debian:bookworm-slim}" \
+    --build-arg program="$program" --build-arg max_jobs="$(nproc)" --build-arg nvcc_threads=2 --build-arg torch_cuda_arch_list="9.0+PTX" \
+    --build-arg revision="$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag "$image" .
+  case $builder in
+    buildkit) DOCKER_BUILDKIT=1 "$docker" build "$@" ;;
+    classic) DOCKER_BUILDKIT=0 "$docker" build "$@" ;;
+    buildah) deploy/test/buildah.sh "$@" ;;
+    *) fail "BUILDER=$builder: expected buildkit, classic or buildah" ;;
+  esac
+}
+begin=$(date +%s)
+build >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "the build failed"; }
+say "built by $builder from $program in $(($(date +%s) - begin)) s, $("$docker" image inspect -f '{{.Size}}' "$image") bytes"
+
+status() { "$docker" inspect -f "$1" "$name"; }
+inside() { "$docker" exec "$name" "$@"; }
+gone() { "$docker" rm -f "$name" >/dev/null; }
+wait_healthy() {
+  tries=0
+  until [ "$(status '{{.State.Health.Status}}')" = healthy ]; do
+    tries=$((tries + 1))
+    [ "$(status '{{.State.Running}}')" = true ] || fail "$1: the container ended"
+    [ $tries -lt 120 ] || fail "$1: not healthy in 60 s"
+    sleep 0.5
+  done
+}
+chat='{"model": "m", "messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 16, "temperature": 0}'
+
+# answers WHAT OPTIONS...: start with these options, ask through the published port, look at health, log and end.
+answers() {
+  what=$1; shift
+  "$docker" run -d --name "$name" -p 127.0.0.1::8000 -v "$model:/models/model.gguf:ro" -e VLLM_CPU_KVCACHE_SPACE=1 -e TZ=Asia/Shanghai \
+    --health-interval 1s "$@" "$image" \
+    --model /models/model.gguf --served-model-name=m '--cors-allow-origins "*"' '#' a comment >/dev/null || fail "$what: docker run failed"
+  wait_healthy "$what"
+  url=http://$("$docker" port "$name" 8000/tcp | head -1)
+  curl -sf "$url/v1/chat/completions" -H 'Content-Type: application/json' -d "$chat" | grep -q Paris || fail "$what: no answer"
+  inside curl -f -s http://localhost:8000/v1/models >/dev/null || fail "$what: curl inside"
+  stamp=$(TZ=Asia/Shanghai date '+%m-%d %H:')
+  "$docker" logs "$name" 2>&1 | grep 'Application startup complete' | grep -qE "$stamp|$(TZ=Asia/Shanghai date -d '-10 minutes' '+%m-%d %H:')" || fail "$what: log stamps do not follow TZ"
+  begin=$(date +%s%N)
+  "$docker" stop -t 10 "$name" >/dev/null
+  took=$((($(date +%s%N) - begin) / 1000000))
+  [ "$(status '{{.State.ExitCode}}')" = 0 ] || fail "$what: exit status $(status '{{.State.ExitCode}}') after docker stop"
+  [ $took -lt 5000 ] || fail "$what: docker stop took $took ms"
+  gone
+  say "$what: answers, healthy, stopped in $took ms"
+}
+
+answers root
+answers "uid 2000" --user 2000
+answers "uid 12345" --user 12345
+answers "uid 12345, group 0" --user 12345:0 --ipc=host
+answers "read-only" --read-only --tmpfs /tmp --shm-size=2g
+answers "read-only, uid 12345, no capabilities" --read-only --user 12345:12345 --cap-drop ALL --security-opt no-new-privileges
+
+# The health check follows the server's own address, and is green where none runs.
+healthy_with() {
+  what=$1; shift
+  "$docker" run -d --name "$name" --network none -v "$model:/models/model.gguf:ro" -e VLLM_CPU_KVCACHE_SPACE=1 --health-interval 1s "$@" >/dev/null
+  wait_healthy "$what"
+  text=$("$docker" inspect -f '{{(index .State.Health.Log 0).Output}}' "$name")
+  gone
+  say "health with $what: $text"
+}
+healthy_with "no server" --entrypoint sleep "$image" 60
+healthy_with "--port" "$image" /models/model.gguf --port 9001 --host 127.0.0.1
+healthy_with "--uds" "$image" /models/model.gguf --uds=/tmp/vllm.sock
+mkdir "$work/etc"
+printf 'model: /models/model.gguf\nport: 9002\n' > "$work/etc/config.yaml"
+healthy_with "/etc/vllm/config.yaml" -v "$work/etc:/etc/vllm:ro" "$image"
+# The guides' other ways in.
+run() { "$docker" run --rm --network none "$@"; }
+version=$(run --entrypoint vllm "$image" --version)
+run --entrypoint python3 "$image" -m vllm.entrypoints.openai.api_server --help | grep -q 'usage: vllm serve' || fail "python3 -m vllm.entrypoints.openai.api_server"
+printf 'FROM %s\nRUN uv pip install --system vllm[audio,video]==0.7.3\nRUN uv pip install --system git+https://github.com/huggingface/transformers.git\n' "$image" > "$work/Dockerfile"
+DOCKER_BUILDKIT=1 "$docker" build -q --network host "$work" >/dev/null || fail "the guides' derived image"
+run --entrypoint sh "$image" -c 'ls /vllm-workspace/examples/template_chatml.jinja /usr/share/doc/vllm/LICENSE /usr/share/doc/vllm/NOTICE /usr/share/zoneinfo/Asia/Shanghai' >/dev/null || fail "files are missing"
+label=$("$docker" image inspect -f '{{index .Config.Labels "org.opencontainers.image.version"}}' "$image")
+[ "$label" = "$(echo "$version" | tr + -)" ] || fail "the label says $label, the program $version"
+code=0
+"$docker" run --rm --network none -e HF_HUB_OFFLINE=1 "$image" --model org/missing >/dev/null 2>&1 || code=$?
+[ "$code" = 1 ] || fail "a missing model ended with $code"
+say "passed: $version"
