@@ -33,6 +33,7 @@ struct ServeBenchArgs : DatasetArgs {
   double burstiness = 1;
   int64_t num_warmups = 0;
   int64_t ready_check_timeout_s = 0;
+  bool profile = false;
   bool ignore_eos = false, disable_tqdm = false, skip_tokenizer_init = false;
   bool save_result = false, save_detailed = false, append_result = false;
   std::string result_dir, result_filename, label;
@@ -46,13 +47,13 @@ struct ServeBenchArgs : DatasetArgs {
 struct LatencyArgs : cli::ServeArgs {
   int64_t input_len = 32, output_len = 128, batch_size = 8, n = 1;
   int64_t num_iters_warmup = 10, num_iters = 30;
-  bool disable_detokenize = false;
+  bool disable_detokenize = false, profile = false;
   std::string output_json;
 };
 
 struct ThroughputArgs : DatasetArgs {
   int64_t n = 1, num_warmups = 0;
-  bool disable_detokenize = false;
+  bool disable_detokenize = false, profile = false;
   std::string output_json;
 };
 

@@ -23,8 +23,11 @@ constexpr Flag kLatency[] = {
     {"num-iters", kInt, "30", "Runs.", B, set_int<&LatencyArgs::num_iters, 1>},
     {"output-json", kString, "", "File for the result.", B, set<&LatencyArgs::output_json>},
     {"disable-detokenize", kBool, "false", "Leave tokens as ids.", B, set<&LatencyArgs::disable_detokenize>},
+    {"profile", kBool, "false",
+     "Record one batch, print where its time goes, write a trace for ui.perfetto.dev into the folder of "
+     "--profiler-config (vllm-profile), and end.",
+     B, set<&LatencyArgs::profile>},
     {"use-beam-search", kBool, "false", "", R},
-    {"profile", kBool, "false", "", R},
 };
 
 constexpr Flag kThroughput[] = {
@@ -38,8 +41,11 @@ constexpr Flag kThroughput[] = {
     {"prefix-len", kHumanInt, "0", "Short for --random-prefix-len.", B, set_int<&DatasetArgs::random_prefix_len, 0>},
     {"output-json", kString, "", "File for the result.", B, set<&ThroughputArgs::output_json>},
     {"disable-detokenize", kBool, "false", "Leave tokens as ids.", B, set<&ThroughputArgs::disable_detokenize>},
+    {"profile", kBool, "false",
+     "Record the run, print where its time goes and write a trace for ui.perfetto.dev into the folder of "
+     "--profiler-config (vllm-profile).",
+     B, set<&ThroughputArgs::profile>},
     {"async-engine", kBool, "false", "", R},
-    {"profile", kBool, "false", "", R},
 };
 
 constexpr Flag kRoofline[] = {

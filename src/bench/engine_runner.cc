@@ -1,18 +1,21 @@
 #include "bench/engine_runner.h"
 
 #include <atomic>
+#include <cstdio>
 #include <fstream>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "base/log.h"
 #include "bench/outcome.h"
+#include "cli/profiling.h"
 #include "text/detokenizer.h"
 
 namespace vllm::bench {
 
 Status EngineRunner::start(const cli::ServeArgs& args) {
   std::atomic<bool> cancelled{false};
+  temperature_ = static_cast<float>(args.temperature.value_or(1));
   auto sink = [this](std::vector<EngineOutput>&& outputs) {
     {
       std::lock_guard lock(mutex_);
@@ -21,6 +24,12 @@ Status EngineRunner::start(const cli::ServeArgs& args) {
     ready_.notify_one();
   };
   ASSIGN_OR_RETURN(model_, cli::start_model(args, [](const std::string&) {}, cancelled, sink));
+  return {};
+}
+
+Status EngineRunner::stop_profile() {
+  ASSIGN_OR_RETURN(std::string text, cli::stop_and_describe(*model_.profiler));
+  std::fputs(text.c_str(), stdout);
   return {};
 }
 
@@ -35,6 +44,7 @@ Status EngineRunner::submit(const std::vector<EngineJob>& jobs, int n) {
     for (int i = 0; i < n; ++i) {
       EngineRequest request{.id = next_id_++, .prompt_token_ids = job.prompt};
       request.sampling.seed = next_seed_++;
+      request.sampling.temperature = temperature_;
       request.sampling.max_tokens = job.output_len;
       request.sampling.ignore_eos = true;
       RETURN_IF_ERROR(model_.engine->submit(std::move(request)));

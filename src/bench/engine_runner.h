@@ -31,7 +31,11 @@ class EngineRunner {
   int64_t max_model_len() const { return model_.max_model_len; }
   int64_t vocab_size() const { return model_.vocab_size; }
 
-  /// Run the jobs, `n` sequences each, at temperature 1 to their full length, and wait. Times count from `begin`
+  /// Record from here on / stop, print the summary and name the trace; only if args.profiler was enabled at start().
+  Status start_profile() { return model_.profiler->start(); }
+  Status stop_profile();
+
+  /// Run the jobs, `n` sequences each, at --temperature (1) to their full length, and wait. Times count from `begin`
   /// (seconds_now()), so that a caller can put its own tokenizing in. kInvalidArgument: a job does not fit into the
   /// context; kInternal: a sequence failed.
   Result<BatchResult> run(const std::vector<EngineJob>& jobs, int n, bool detokenize, double begin);
@@ -45,6 +49,7 @@ class EngineRunner {
   std::vector<EngineOutput> outputs_;
   RequestId next_id_ = 1;
   uint64_t next_seed_ = 1;
+  float temperature_ = 1;
   cli::RunningModel model_;  // last: its engine calls into the members above until it is gone
 };
 

@@ -111,6 +111,10 @@ TEST(BenchFlags, EngineFlagsReachTheEngine) {
   EXPECT_EQ(a.batch_size, 4);
   EXPECT_EQ(a.max_num_seqs, 8);
   EXPECT_EQ(a.dtype, "bfloat16");
+  EXPECT_FALSE(a.profile);
+  ASSERT_TRUE(read(latency_page(), a, {"--profile", "--profiler-config.torch_profiler_dir", "/tmp/p"}));
+  EXPECT_TRUE(a.profile);
+  EXPECT_EQ(a.profiler.dir, "/tmp/p");
   ThroughputArgs t;
   ASSERT_TRUE(read(throughput_page(), t, {"--input-len", "5", "--n", "2", "--block-size", "32"}));
   EXPECT_EQ(t.input_len, 5);

@@ -48,10 +48,16 @@ Status run(const LatencyArgs& args) {
   const std::vector<EngineJob> batch = random_batch(args, engine.vocab_size());
   std::vector<double> latencies, first_tokens;
   std::printf("Warming up...\n");
-  for (int64_t i = -args.num_iters_warmup; i < args.num_iters; ++i) {
+  const int64_t num_iters = args.profile ? 1 : args.num_iters;
+  for (int64_t i = -args.num_iters_warmup; i < num_iters; ++i) {
+    if (args.profile && i == 0) RETURN_IF_ERROR(engine.start_profile());
     ASSIGN_OR_RETURN(BatchResult done,
                      engine.run(batch, static_cast<int>(args.n), !args.disable_detokenize, seconds_now()));
     if (i >= 0) latencies.push_back(done.seconds), first_tokens.push_back(done.first_seconds);
+  }
+  if (args.profile) {
+    std::printf("Profiled batch: %g seconds\n", latencies.front());
+    return engine.stop_profile();
   }
   const std::vector<double> values = percentiles(latencies, kPercents);
   std::printf("Avg latency: %g seconds\n", mean(latencies));
@@ -82,6 +88,7 @@ int latency_bench(const std::vector<std::string>& argv) {
   if (auto status = read_flags(latency_page(), argv, args)) return *status;
   if (args.input_len > (1 << 24) || args.output_len > (1 << 24) || args.batch_size * args.n > (1 << 20))
     return failed(invalid_argument("the batch is too large"));
+  args.profiler.enabled |= args.profile;
   set_up_bench_log(args);
   Status status = run(args);
   return status ? 0 : failed(status.error());

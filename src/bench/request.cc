@@ -95,6 +95,12 @@ std::string post_request(const RequestPlan& plan, const Sample& sample, std::str
   return out + body;
 }
 
+std::string empty_post(const Target& target, std::string_view path, const Headers& headers) {
+  std::string out = "POST " + target.prefix + std::string(path);
+  add_headers(out, target, headers);
+  return out + "Content-Length: 0\r\n\r\n";
+}
+
 std::string get_request(const Target& target, std::string_view path, const Headers& headers) {
   std::string out = "GET " + target.prefix + std::string(path);
   add_headers(out, target, headers);

@@ -40,6 +40,8 @@ struct RequestPlan {
 std::string request_body(const RequestPlan& plan, const Sample& sample);
 /// The whole POST request.
 std::string post_request(const RequestPlan& plan, const Sample& sample, std::string_view request_id);
+/// A POST without a body.
+std::string empty_post(const Target& target, std::string_view path, const Headers& headers);
 std::string get_request(const Target& target, std::string_view path, const Headers& headers);
 
 }  // namespace vllm::bench

@@ -173,6 +173,16 @@ Status wait_until_ready(LoadClient& client, const LoadJob& job, Api api, int64_t
   }
 }
 
+// The server's profiler; a run goes on without it, as with vLLM's client.
+void ask_profiler(LoadClient& client, const RequestPlan& plan, const char* path) {
+  Result<PlainReply> reply = client.ask(empty_post(plan.target, path, plan.headers));
+  if (reply && reply->status == 200) return;
+  std::printf("WARNING: POST %s failed: %s\n", path,
+              !reply                 ? reply.error().message.c_str()
+              : reply->status == 404 ? "404; was the server started with --profiler-config '{\"profiler\": \"torch\"}'?"
+                                     : reply->body.c_str());
+}
+
 // "12/100 [3.1 s]" on a terminal.
 std::function<void(size_t)> progress_line(size_t total, bool enabled) {
   if (!enabled || !isatty(STDERR_FILENO)) return {};
@@ -281,11 +291,14 @@ Status run(ServeBenchArgs& args) {
   }
   std::printf("Starting main benchmark run...\n");
   print_traffic(args);
+  if (args.profile) ask_profiler(*client, plan.request, "/start_profile");
   const LoadResult load = client->run(jobs, {.api = api,
                                              .arrivals = arrival_times(jobs.size(), args.request_rate, args.burstiness,
                                                                        static_cast<uint32_t>(args.seed)),
                                              .max_concurrency = args.max_concurrency.value_or(0),
                                              .on_progress = progress_line(jobs.size(), !args.disable_tqdm)});
+
+  if (args.profile) ask_profiler(*client, plan.request, "/stop_profile");
 
   print_failures(load.outcomes);
   const ServeMetrics metrics = compute_metrics(load.outcomes, count_tokens(load.outcomes, plan.tokens.tokenizer.get()),

@@ -82,7 +82,9 @@ constexpr Flag kTraffic[] = {
     {"probe-request-rate", kFloat, "0.0", "", R},
     {"self-timed", kBool, "false", "", R},
     {"use-beam-search", kBool, "false", "", R},
-    {"profile", kBool, "false", "", R},
+    {"profile", kBool, "false",
+     "Ask the server to record the run (/start_profile, /stop_profile): it needs --profiler-config.", B,
+     set<&Args::profile>},
     {"chat-template-kwargs", kJson, "", "", R},
 };
 

@@ -41,7 +41,9 @@ Status run(const ThroughputArgs& args) {
     std::printf("Warming up with %lld requests...\n", static_cast<long long>(args.num_warmups));
     RETURN_IF_ERROR(run_samples(warmup, engine));
   }
+  if (args.profile) RETURN_IF_ERROR(engine.start_profile());
   ASSIGN_OR_RETURN(BatchResult done, run_samples(args, engine));
+  if (args.profile) RETURN_IF_ERROR(engine.stop_profile());
   const auto requests = static_cast<double>(args.num_prompts);
   const int64_t total = done.prompt_tokens + done.output_tokens;
   std::printf("Throughput: %.2f requests/s, %.2f total tokens/s, %.2f output tokens/s\n", requests / done.seconds,
@@ -61,6 +63,7 @@ Status run(const ThroughputArgs& args) {
 int throughput_bench(const std::vector<std::string>& argv) {
   ThroughputArgs args;
   if (auto status = read_flags(throughput_page(), argv, args)) return *status;
+  args.profiler.enabled |= args.profile;
   set_up_bench_log(args);
   Status status = run(args);
   return status ? 0 : failed(status.error());

@@ -137,6 +137,20 @@ TEST(ServeArgs, ReadsOriginsInEveryShape) {
 }
 
 // What compose files and shells make of a command: (arguments, model, port, a warning's text or none).
+TEST(ServeArgs, ReadsTheProfilersConfig) {
+  const ServeArgs a = ok({"--profiler-config",
+                          R"({"profiler": "torch", "torch_profiler_dir": "/t", "torch_profiler_with_stack": true,
+                              "delay_iterations": 0, "cuda_graph_trace": "graph"})"});
+  EXPECT_TRUE(a.profiler.enabled && a.profiler.whole_graphs);
+  EXPECT_EQ(a.profiler.dir, "/t");
+  EXPECT_FALSE(ok({}).profiler.enabled);
+  EXPECT_FALSE(ok({"--profiler-config", R"({"profiler": null})"}).profiler.enabled);
+  EXPECT_THAT(refused({"--profiler-config", R"({"profiler": "cuda"})"}), HasSubstr("not built"));
+  EXPECT_THAT(refused({"--profiler-config", R"({"max_iterations": 5})"}), HasSubstr("max_iterations"));
+  EXPECT_THAT(refused({"--profiler-config", R"({"torch_dir": "x"})"}), HasSubstr("torch_profiler_dir"));
+  EXPECT_THAT(refused({"--profiler-config", R"({"torch_profiler_dir": 3})"}), HasSubstr("folder"));
+}
+
 TEST(ServeArgs, ReadsWhatComposeFilesPass) {
   struct Row {
     std::vector<std::string> argv;

@@ -9,6 +9,7 @@ namespace {
 std::vector<FlagGroup> join_groups() {
   std::vector<FlagGroup> groups(kBuiltGroups, kBuiltGroups + kNumBuiltGroups);
   groups.insert(groups.end(), kGpuGroups, kGpuGroups + kNumGpuGroups);
+  groups.push_back(kProfilerGroup);
   groups.insert(groups.end(), kKnownGroups, kKnownGroups + kNumKnownGroups);
   return groups;
 }

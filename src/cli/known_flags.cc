@@ -230,7 +230,6 @@ constexpr Flag kObservabilityConfigKnown[] = {
     {"cudagraph-metrics", kBool, "false", "", W},
     {"enable-logging-iteration-details", kBool, "false", "", W},
     {"custom-histogram-buckets", kJson, "", "", R},
-    {"profiler-config", kJson, "", "", R},
     {"watchdog-config", kJson, "", "", R},
 };
 

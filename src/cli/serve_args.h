@@ -38,6 +38,11 @@ struct ServeArgs {
   int64_t max_mixed_batch_tokens = 2048;
   int64_t max_cudagraph_capture_size = 512, optimization_level = 2;
   int64_t max_num_queued_reqs = 0;
+  struct Profiler {
+    bool enabled = false;              // the server has /start_profile
+    std::string dir = "vllm-profile";  // of traces
+    bool whole_graphs = false;         // a CUDA graph is one record
+  } profiler;
   // Frontend
   std::string host, uds, root_path, chat_template, response_role = "assistant";
   std::string chat_template_content_format = "auto";

@@ -6,12 +6,14 @@
 #include <chrono>
 #include <cstdio>
 #include <future>
+#include <optional>
 #include <thread>
 
 #include "base/env.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "cli/help.h"
+#include "cli/profile_endpoints.h"
 #include "cli/serve_args.h"
 #include "cli/server_options.h"
 #include "cli/signals.h"
@@ -123,7 +125,13 @@ int serve_command(const std::vector<std::string>& argv) {
     server.stop();
     return 1;
   }
-  server.set_ready(server::make_api(*model->service, *model->metrics, *model->engine));
+  server::Api api = server::make_api(*model->service, *model->metrics, *model->engine);
+  std::optional<ProfileEndpoints> profiling;  // server.stop() comes before it goes
+  if (model->profiler) {
+    LOG_WARNING("The profiler is on: /start_profile and /stop_profile are for development, not for the public");
+    profiling.emplace(*model->profiler).add_to(api);
+  }
+  server.set_ready(std::move(api));
   server.log_routes();
   LOG_INFO("Started server process [{}] in {} ms", getpid(),
            std::chrono::duration_cast<Ms>(std::chrono::steady_clock::now() - started).count());

@@ -32,6 +32,7 @@ server::ServerOptions server_options(const ServeArgs& args) {
   o.root_path = args.root_path;
   o.disable_fastapi_docs = args.disable_fastapi_docs;
   o.no_ui = !args.ui;
+  o.profiling = args.profiler.enabled;
   o.openapi_schemas = api::openapi_schemas();
   o.enable_request_id_headers = args.enable_request_id_headers;
   o.sse_keep_alive_interval = std::chrono::seconds(static_cast<int64_t>(args.sse_keep_alive_interval_s));

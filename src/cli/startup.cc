@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/device_choice.h"
 #include "cli/engine_parts.h"
+#include "cli/profiling.h"
 #include "cli/sampling_defaults.h"
 #include "cli/text_files.h"
 #include "engine/exec/cuda_executor.h"
@@ -186,6 +187,10 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
   if (!device.cuda) {
     for (const std::string& warning : gpu_only_settings(args)) LOG_WARNING("{}", warning);
   }
+  RunningModel running;
+  if (args.profiler.enabled) {
+    ASSIGN_OR_RETURN(running.profiler, make_profiler(args, device.cuda));
+  }
   phase("loading weights 0%");
   ASSIGN_OR_RETURN(EngineParts parts,
                    make_engine_parts(args, device.cuda, config, checkpoint, phase).with_context("{}", path.string()));
@@ -193,7 +198,6 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
            args.model, static_cast<double>(parts.weight_bytes) / (1 << 30), text_ms, timer.lap());
   const engine::EngineConfig& engine_config = parts.config;
 
-  RunningModel running;
   serve::ServiceConfig config_of_service = service_config(args, config, engine_config.max_model_len, *text.tokenizer);
   config_of_service.generation = generation;
   running.metrics = std::make_shared<serve::Metrics>(serve::Metrics::Options{

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "cli/serve_args.h"
 #include "engine/engine.h"
+#include "profile/profiler.h"
 #include "serve/metrics.h"
 #include "serve/service.h"
 
@@ -16,6 +17,7 @@ namespace vllm::cli {
 /// What is alive while the server serves. Members are destroyed in reverse: the engine goes before the service it
 /// feeds.
 struct RunningModel {
+  std::unique_ptr<profile::Profiler> profiler;  // null unless args.profiler is enabled
   std::shared_ptr<serve::Metrics> metrics;
   std::unique_ptr<serve::Service> service;
   std::unique_ptr<engine::Engine> engine;

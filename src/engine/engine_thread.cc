@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "profile/phases.h"
 
 namespace vllm::engine {
 namespace {
@@ -161,6 +162,7 @@ void EngineThread::admit(Inbox inbox) {
 
 void EngineThread::take_results() {
   for (StepResult& result : executor_->take_done()) {
+    profile::PhaseScope phase("apply", static_cast<int64_t>(result.step));
     Result<int64_t> num_tokens = scheduler_.apply(std::move(result), outputs_);
     if (!num_tokens) return die(num_tokens.error().message);
     new_iteration_tokens_.push_back(static_cast<int>(*num_tokens));
@@ -173,9 +175,14 @@ void EngineThread::launch() {
     if (phase_ == Phase::kDead) return;
   }
   while (scheduler_.num_in_flight() < static_cast<size_t>(executor_->phases())) {
+    profile::PhaseScope phase("plan");
     std::optional<StepInput> input = scheduler_.schedule();
-    if (!input) break;
+    if (!input) {
+      phase.cancel();
+      break;
+    }
     const StepId step = input->step;
+    phase.set_step(static_cast<int64_t>(step));
     executor_->forward(std::move(*input));
     executor_->sample({.step = step, .masks = {}});
   }
@@ -189,6 +196,7 @@ void EngineThread::launch() {
 
 void EngineThread::deliver() {
   if (outputs_.empty()) return;
+  profile::PhaseScope phase("deliver");
   {
     std::lock_guard lock(mutex_);
     for (const EngineOutput& output : outputs_)

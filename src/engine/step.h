@@ -55,6 +55,13 @@ struct StepInput {
   std::vector<SlotWork> work;  // decodes first; batch order
 };
 
+/// Tokens that the step runs, at most.
+inline int64_t num_tokens(const StepInput& input) {
+  int64_t sum = 0;
+  for (const SlotWork& work : input.work) sum += work.num_tokens;
+  return sum;
+}
+
 /// Masks are keyed by (slot, position), never by batch order.
 struct GrammarMask {
   SlotId slot = 0;

@@ -22,6 +22,7 @@ struct HttpObservation {
 struct Api {
   using Handler = std::function<void(serve::HttpRequest, Writer)>;
   Handler completions, chat_completions, tokenize, detokenize, list_models;
+  Handler start_profile, stop_profile;  // only where ServerOptions::profiling is set
   std::function<int()> server_load;
   std::function<std::string()> metrics;
   std::function<void(const HttpObservation&)> observe;

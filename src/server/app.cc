@@ -31,7 +31,8 @@ App::App(ServerOptions given)
       auth(options.api_keys),
       cors(options),
       routes(all_routes()),
-      routes_off((options.disable_fastapi_docs ? Route::kDocs : 0u) | (options.no_ui ? Route::kUi : 0u)) {
+      routes_off((options.disable_fastapi_docs ? Route::kDocs : 0u) | (options.no_ui ? Route::kUi : 0u) |
+                 (options.profiling ? 0u : Route::kProfiling)) {
   state_.phase = "starting";
 }
 

@@ -50,6 +50,13 @@ void list_models(App& app, serve::HttpRequest request, Writer writer) {
   call(app.api()->list_models, std::move(request), writer);
 }
 
+void start_profile(App& app, serve::HttpRequest request, Writer writer) {
+  call(app.api()->start_profile, std::move(request), writer);
+}
+void stop_profile(App& app, serve::HttpRequest request, Writer writer) {
+  call(app.api()->stop_profile, std::move(request), writer);
+}
+
 void health(App& app, serve::HttpRequest, Writer writer) {
   if (auto unavailable = unavailable_response(app)) return writer->respond(std::move(*unavailable));
   const App::State state = app.state();

@@ -11,6 +11,8 @@ void chat_completions(App& app, serve::HttpRequest request, Writer writer);
 void tokenize(App& app, serve::HttpRequest request, Writer writer);
 void detokenize(App& app, serve::HttpRequest request, Writer writer);
 void list_models(App& app, serve::HttpRequest request, Writer writer);
+void start_profile(App& app, serve::HttpRequest request, Writer writer);
+void stop_profile(App& app, serve::HttpRequest request, Writer writer);
 void health(App& app, serve::HttpRequest request, Writer writer);
 void version(App& app, serve::HttpRequest request, Writer writer);
 void metrics(App& app, serve::HttpRequest request, Writer writer);

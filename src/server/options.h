@@ -30,6 +30,7 @@ struct ServerOptions {
   // What is served
   bool disable_fastapi_docs = false;  // no /docs and /openapi.json
   bool no_ui = false;
+  bool profiling = false;            // /start_profile and /stop_profile exist
   std::string openapi_schemas = {};  // JSON object for components.schemas (api::openapi_schemas())
   bool enable_request_id_headers = false;
   std::chrono::seconds sse_keep_alive_interval{0};  // 0 = off

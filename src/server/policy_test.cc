@@ -111,6 +111,12 @@ TEST(Routes, MatchSegments) {
   EXPECT_EQ(match_route(routes, "PUT", "/ping", 0).allow, "GET, POST");
 }
 
+TEST(Routes, OptionsTakeSomeAway) {
+  EXPECT_NE(match_route(all_routes(), "POST", "/start_profile", 0).route, nullptr);
+  EXPECT_EQ(match_route(all_routes(), "POST", "/start_profile", Route::kProfiling).route, nullptr);
+  EXPECT_TRUE(match_route(all_routes(), "GET", "/stop_profile", Route::kProfiling).allow.empty());
+}
+
 TEST(Routes, TableIsConsistent) {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   for (const Route& route : all_routes()) {

@@ -27,6 +27,8 @@ constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", chat_completions, kModel, "Answer a conversation", "ChatCompletionRequest"},
     {"POST", "/tokenize", tokenize, kModel, "Tokens of a text or conversation", "TokenizeRequest"},
     {"POST", "/detokenize", detokenize, kModel, "Text of tokens", "DetokenizeRequest"},
+    {"POST", "/start_profile", start_profile, kModel | Route::kProfiling, "Record where time goes"},
+    {"POST", "/stop_profile", stop_profile, kModel | Route::kProfiling, "Write the recording to a file"},
     {"POST", "/v1/chat/completions/batch", not_built, kNotBuilt},
     {"POST", "/v1/responses", not_built, kNotBuilt},
     {"GET", "/v1/responses/{response_id}", not_built, kNotBuilt},

@@ -22,6 +22,7 @@ struct Route {
     kDocs = 4,        // gone with --disable-fastapi-docs
     kUi = 8,          // gone with --no-ui
     kNotBuilt = 16,   // known to vLLM, answers 501
+    kProfiling = 32,  // only with --profiler-config
   };
   unsigned flags = kNone;
   std::string_view summary = {};

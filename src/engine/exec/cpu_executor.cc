@@ -11,6 +11,7 @@
 #include "base/queue.h"
 #include "engine/exec/cpu_binding.h"
 #include "engine/exec/cpu_model_runner.h"
+#include "profile/phases.h"
 #include "tensor/cpu_info.h"
 
 namespace vllm::engine {
@@ -89,11 +90,15 @@ class CpuExecutor : public Executor {
 
   // A worker never throws out of its thread: what a library throws ends the engine with its text.
   static Result<StepResult> run(CpuModelRunner& runner, const Launch& launch) {
+    const auto step = static_cast<int64_t>(step_of(launch));
     try {
       if (const auto* input = std::get_if<StepInput>(&launch)) {
+        profile::PhaseScope phase("forward", step);
+        phase.set_batch(input->work.size(), num_tokens(*input));
         RETURN_IF_ERROR(runner.forward(*input));
         return StepResult{.step = kNoResult};
       }
+      profile::PhaseScope phase("sample", step);
       return runner.sample(std::get<SampleInput>(launch));
     } catch (const std::exception& e) {
       return error(ErrorCode::kInternal, "the CPU worker failed: {}", e.what());

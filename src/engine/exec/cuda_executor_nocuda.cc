@@ -9,6 +9,10 @@ std::string why_no_gpu(int) {
   return "GPU not found: this program was built without CUDA; use the CUDA build (./run build --cuda), or --device cpu";
 }
 
+Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer(bool) {
+  return Error{ErrorCode::kUnimplemented, why_no_gpu(0), {}};
+}
+
 Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig&, std::shared_ptr<const Checkpoint>,
                                            const model::LoadOptions&, const CudaExecutorOptions&) {
   return Error{ErrorCode::kUnimplemented, why_no_gpu(0), {}};

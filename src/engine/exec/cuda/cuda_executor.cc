@@ -8,6 +8,8 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "profile/phases.h"
+#include "tensor/cuda/cupti_tracer.h"
 #include "tensor/cuda/device.h"
 
 namespace vllm::engine {
@@ -109,6 +111,7 @@ void CudaExecutor::work() {
 }
 
 void CudaExecutor::capture() {
+  profile::PhaseScope phase("capture");
   Status status = guarded([&] {
     runner_->capture_one();
     return Status();
@@ -118,10 +121,15 @@ void CudaExecutor::capture() {
 }
 
 Status CudaExecutor::run(const Launch& launch) {
+  const auto step = static_cast<int64_t>(std::visit([](const auto& input) { return input.step; }, launch));
+  GpuStepScope on_gpu(step);
   if (const auto* input = std::get_if<StepInput>(&launch)) {
+    profile::PhaseScope phase("launch", step);
+    phase.set_batch(input->work.size(), num_tokens(*input));
     half_launched_ = true;
     return runner_->forward(*input);
   }
+  profile::PhaseScope phase("launch sampling", step);
   half_launched_ = false;
   ASSIGN_OR_RETURN(CudaModelRunner::Ticket * ticket, runner_->sample(std::get<SampleInput>(launch)));
   push({.ticket = ticket, .failure = {}});
@@ -162,7 +170,9 @@ void CudaExecutor::wait_for_results() {
 StepResult CudaExecutor::result_of(CudaModelRunner::Ticket& ticket) {
   StepResult result;
   Status status = guarded([&]() -> Status {
+    const auto step = static_cast<int64_t>(CudaModelRunner::step_of(ticket));
     const Clock::time_point start = Clock::now();
+    profile::PhaseScope wait("wait", step);
     while (true) {
       ASSIGN_OR_RETURN(bool done, CudaModelRunner::is_done(ticket));
       if (done || stop_) break;

@@ -145,6 +145,13 @@ size_t CudaModelRunner::device_bytes() const {
          logits_.size();
 }
 
+std::string CudaModelRunner::describe_memory() const {
+  auto mib = [](size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  return fmt::format("model {:.1f}, sampler {:.1f}, slots {:.1f}, batch {:.1f}, hidden {:.1f}, logits {:.1f}",
+                     mib(model_->scratch_bytes()), mib(sampler_->device_bytes()), mib(words_.size()),
+                     mib(batch_.size()), mib(hidden_.size()), mib(logits_.size()));
+}
+
 Status CudaModelRunner::set_kv(std::byte* base, int64_t num_blocks) {
   kv_ = {.base = base, .num_blocks = num_blocks, .block_size = options_.engine.block_size, .spec = &model_->kv_spec()};
   planner_.set_num_blocks(num_blocks);

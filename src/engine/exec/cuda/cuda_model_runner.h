@@ -61,6 +61,8 @@ class CudaModelRunner {
 
   const model::CudaModel& model() const { return *model_; }
   size_t device_bytes() const;
+  /// "activations 145, logits 148, ..." in MiB.
+  std::string describe_memory() const;
   StreamRef stream() const { return stream_; }
   Status synchronize() const { return stream_.synchronize(); }
 

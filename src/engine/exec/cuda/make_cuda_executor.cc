@@ -8,6 +8,7 @@
 #include "engine/exec/cuda/cuda_executor.h"
 #include "engine/exec/cuda/memory_plan.h"
 #include "engine/exec/cuda_executor.h"
+#include "tensor/cuda/cupti_tracer.h"
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/error.h"
 
@@ -27,6 +28,24 @@ class Lap {
 
  private:
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// What each phase of start-up took of the device's memory, as the driver counts it: contexts, code and libraries too.
+class MemoryLog {
+ public:
+  void phase(const char* name) {
+    Result<CudaMemory> memory = cuda_memory();
+    if (!memory) return;
+    const size_t used = memory->total_bytes - memory->free_bytes;
+    text_ += fmt::format("{}{} {:.0f}", text_.empty() ? "" : ", ", name,
+                         (static_cast<double>(used) - static_cast<double>(used_)) / (1 << 20));
+    used_ = used;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  size_t used_ = 0;
+  std::string text_;
 };
 
 EngineConfig resolve(EngineConfig config, const CudaDevice& device) {
@@ -66,6 +85,10 @@ std::string why_no_gpu(int device) {
   return opened ? "" : opened.error().message;
 }
 
+Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer(bool whole_graphs) {
+  return make_cupti_tracer(whole_graphs ? GraphTrace::kGraphs : GraphTrace::kNodes);
+}
+
 Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig& config,
                                            std::shared_ptr<const Checkpoint> checkpoint, const model::LoadOptions& load,
                                            const CudaExecutorOptions& options) {
@@ -76,11 +99,14 @@ Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig& config,
   ASSIGN_OR_RETURN(CudaDevice device, open_cuda_device(options.device));
   CudaEngineParts parts{.engine = resolve(options.engine, device), .device = to_string(device)};
   const double device_ms = lap.ms();
+  MemoryLog memory;
+  memory.phase("context");
   ASSIGN_OR_RETURN(std::unique_ptr<model::CudaModel> model,
                    model::load_cuda_model(config, std::move(checkpoint), load));
   parts.weight_bytes = model->weight_bytes();
   parts.kv_spec = model->kv_spec();
   const double weights_ms = lap.ms();
+  memory.phase("weights");
 
   phase("starting the engine");
   if (options.batch_invariant)
@@ -94,8 +120,10 @@ Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig& config,
                                                  .batch_invariant = options.batch_invariant}));
   parts.scratch_bytes = runner->device_bytes();
   const double reserve_ms = lap.ms();
+  memory.phase("buffers");
   RETURN_IF_ERROR(runner->warm_up());
   const double warm_up_ms = lap.ms();
+  memory.phase("warm-up");
 
   ASSIGN_OR_RETURN(MemoryPlan plan, plan_kv(options, parts.engine, parts.kv_spec));
   parts.engine.num_blocks = plan.num_blocks;
@@ -111,6 +139,8 @@ Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig& config,
       "device {:.0f} ms, weights {:.0f} ms, buffers {:.0f} ms, warm-up {:.0f} ms, KV cache {:.0f} ms",
       parts.device, gib(parts.weight_bytes), gib(parts.scratch_bytes), gib(parts.kv_bytes), plan.num_blocks - 1,
       parts.engine.block_size, device_ms, weights_ms, reserve_ms, warm_up_ms, lap.ms());
+  memory.phase("KV cache");
+  LOG_DEBUG("GPU memory taken, MiB: {}; of the buffers: {}", memory.text(), runner->describe_memory());
   parts.executor = std::make_unique<CudaExecutor>(
       std::move(runner), std::move(kv),
       CudaExecutor::Options{.device = options.device,
