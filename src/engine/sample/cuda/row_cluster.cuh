@@ -15,6 +15,7 @@ constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
 constexpr int kBins = 256;
 constexpr int kListCapacity = 768;
+constexpr int kSelected = 1024;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 __device__ __forceinline__ float minus_infinity() { return __int_as_float(static_cast<int>(0xff800000u)); }
@@ -44,6 +45,10 @@ struct RowShared {
   // Candidates that row_filter.cuh found worth a list: after temperature, in no order.
   Best list[kListCapacity];
   int list_size;  // above kListCapacity: the list is not whole
+  // Of row_select.cuh; counts and mass are read by the other blocks.
+  uint64_t selected[kSelected];  // falling_key, then the id
+  uint32_t counts[kBins], all_counts[kBins];
+  unsigned long long mass, warp_mass[kWarps];
   // Read by the other blocks.
   Best argmax, winner;
   double raw_sum;
@@ -95,5 +100,15 @@ struct RowPart {
   }
   __device__ void cluster_sync() const { cooperative_groups::this_cluster().sync(); }
 };
+
+/// Call fn(logit, id) for the tokens that are this thread's, in rising order.
+template <typename Fn>
+__device__ __forceinline__ void for_own(const RowPart& part, Fn fn) {
+  for (int g = static_cast<int>(threadIdx.x); 4 * g < part.size; g += kThreads) {
+    const float4 four = reinterpret_cast<const float4*>(part.x)[g];  // minus infinity behind the part's end
+    const int32_t id = part.begin + 4 * g;
+    fn(four.x, id), fn(four.y, id + 1), fn(four.z, id + 2), fn(four.w, id + 3);
+  }
+}
 
 }  // namespace vllm::engine

@@ -5,6 +5,7 @@
 #include "engine/sample/cuda/row_edits.cuh"
 #include "engine/sample/cuda/row_filter.cuh"
 #include "engine/sample/cuda/row_logprobs.cuh"
+#include "engine/sample/cuda/row_select.cuh"
 #include "engine/sample/philox.h"
 
 namespace vllm::engine {
@@ -47,12 +48,13 @@ __device__ Best cluster_best(const RowPart& part, Best mine, Best& slot) {
   return best;
 }
 
-// The argmax of the row as it is now; token 0 if nothing is above minus infinity.
-__device__ Best find_argmax(const RowPart& part) {
+// The argmax of the row as it is now; token 0 if nothing is above minus infinity. `mine`: the best of this thread's.
+__device__ Best find_argmax(const RowPart& part, float& mine) {
   Best best = no_best();
-  for (int i = threadIdx.x; i < part.size; i += kThreads) {
-    if (part.x[i] > best.value) best = {part.x[i], part.begin + i};
-  }
+  for_own(part, [&](float logit, int32_t id) {
+    if (logit > best.value) best = {logit, id};  // false for NaN
+  });
+  mine = best.value;
   best = cluster_best(part, best, part.shared.argmax);
   return best.value > minus_infinity() ? best : Best{minus_infinity(), 0};
 }
@@ -94,15 +96,32 @@ __device__ int32_t draw(const RowPart& part, const Scaled& row, Best greedy, int
   return cluster_best(part, best, part.shared.winner).id;
 }
 
+// Gumbel-max over the first `count` of shared.selected.
+__device__ int32_t draw_selected(const RowPart& part, int count, int64_t position) {
+  Best best = no_best();
+  for (int i = threadIdx.x; i < count; i += kThreads) {
+    const uint64_t entry = part.shared.selected[i];
+    const auto id = static_cast<int32_t>(static_cast<uint32_t>(entry));
+    const auto words = random_words(part.params.seed, position, static_cast<uint32_t>(id / 4), RandomStream::kSample);
+    best = better(best, {__fadd_rn(value_of(entry), gumbel(words[static_cast<size_t>(id % 4)])), id});
+  }
+  return block_reduce(best, part.shared.warp_best, better).id;
+}
+
 __device__ int32_t choose_token(const RowPart& part) {
   const SlotParams& p = part.params;
-  const Best greedy = find_argmax(part);
+  float mine;
+  const Best greedy = find_argmax(part, mine);
   if (p.inverse_temperature == 0 || isinf(greedy.value)) return greedy.id;
   Scaled row{.inverse = p.inverse_temperature};
   row.largest = row.at(greedy.value);
   row.lowest = isinf(p.log_min_p) ? minus_infinity() : __fadd_rn(row.largest, p.log_min_p);
   if (row.largest == minus_infinity()) return greedy.id;
   if (!isinf(row.largest)) {  // where the temperature made it infinite, the first that is wins whatever else stays
+    if (p.top_k > 0 || p.top_p < 1) {
+      const int stay = select_few(part, row, row.at(mine));
+      if (stay > 0) return draw_selected(part, stay, static_cast<int64_t>(part.num_tokens) - part.num_prompt);
+    }
     int turn = 0;
     if (p.top_k > 0) cut_row<false>(part, row, turn);
     if (p.top_p < 1) cut_row<true>(part, row, turn);
