@@ -32,7 +32,7 @@ Result<std::unique_ptr<model::Model>> load(const RooflineArgs& args) {
   } else {
     ASSIGN_OR_RETURN(config, model::load_config(path));
   }
-  return cli::load_cpu_model(args, config, std::move(checkpoint), [](const std::string&) {});
+  return cli::load_cpu_model(args, {std::move(config), std::move(checkpoint)}, [](const std::string&) {});
 }
 
 size_t packed_bytes(const LinearWeight& w) {

@@ -41,7 +41,8 @@ engine::EngineConfig engine_config(const ServeArgs& args, int default_num_seqs, 
           .policy = args.scheduling_policy == "priority" ? engine::EngineConfig::Policy::kPriority
                                                          : engine::EngineConfig::Policy::kFcfs,
           .long_prefill_token_threshold = args.long_prefill_token_threshold,
-          .max_num_queued_reqs = static_cast<int>(args.max_num_queued_reqs)};
+          .max_num_queued_reqs = static_cast<int>(args.max_num_queued_reqs),
+          .num_speculative_tokens = static_cast<int>(args.speculation.num_tokens)};
 }
 
 std::vector<int64_t> windows_of(const model::KvCacheSpec& spec) {
@@ -50,11 +51,11 @@ std::vector<int64_t> windows_of(const model::KvCacheSpec& spec) {
   return windows;
 }
 
-Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& config, const model::KvCacheSpec& spec) {
+Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& config, int64_t bytes_per_block) {
   KvSizeInput in{.model_max_len = config.max_position,
                  .requested_max_len = args.max_model_len,
                  .allow_longer = env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN"),
-                 .bytes_per_block = spec.bytes_per_block(static_cast<int>(args.block_size)),
+                 .bytes_per_block = bytes_per_block,
                  .block_size = static_cast<int>(args.block_size),
                  .max_num_seqs = args.max_num_seqs.value_or(128),
                  .available_bytes = available_memory_bytes(),
@@ -70,45 +71,67 @@ Result<KvSize> size_cache(const ServeArgs& args, const model::ModelConfig& confi
   return size_kv_cache(in);
 }
 
-Result<std::unique_ptr<model::Model>> load_on_cpu(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
-                                                  std::shared_ptr<const Checkpoint> checkpoint,
+Result<std::unique_ptr<model::Model>> load_on_cpu(const ServeArgs& args, DType dtype, const ModelSource& source,
                                                   const std::function<void(std::string)>& phase) {
-  if (checkpoint && checkpoint->total_bytes() > available_memory_bytes()) {
+  if (source.checkpoint && source.checkpoint->total_bytes() > available_memory_bytes()) {
     return error(
         ErrorCode::kResourceExhausted,
         "Out of memory: the weights have {:.2f} GiB and {:.2f} GiB are free; use a smaller or quantized model (GGUF)",
-        static_cast<double>(checkpoint->total_bytes()) / (1 << 30),
+        static_cast<double>(source.checkpoint->total_bytes()) / (1 << 30),
         static_cast<double>(available_memory_bytes()) / (1 << 30));
   }
   ThreadPool pool(args.threads > 0 ? static_cast<int>(args.threads) : usable_cpus(), false);
-  return model::load_model(config, std::move(checkpoint), load_options(args, dtype, phase), pool);
+  return model::load_model(source.config, source.checkpoint, load_options(args, dtype, phase), pool);
 }
 
-Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
-                                   std::shared_ptr<const Checkpoint> checkpoint,
+engine::NgramOptions ngram_options(const ServeArgs::Speculation& s) {
+  // vLLM's defaults: 5 for both, or both what the one that is set says.
+  const int64_t low = s.prompt_lookup_min.value_or(s.prompt_lookup_max.value_or(5));
+  return {.min_length = static_cast<int>(low), .max_length = static_cast<int>(s.prompt_lookup_max.value_or(low))};
+}
+
+Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const ModelSource& source,
+                                   const std::optional<ModelSource>& draft,
                                    const std::function<void(std::string)>& phase) {
-  ASSIGN_OR_RETURN(std::unique_ptr<model::Model> model, load_on_cpu(args, dtype, config, std::move(checkpoint), phase));
+  ASSIGN_OR_RETURN(std::unique_ptr<model::Model> model, load_on_cpu(args, dtype, source, phase));
+  engine::SpeculationOptions speculation;
+  if (draft) {
+    ASSIGN_OR_RETURN(DType draft_dtype, pick_dtype(args.dtype, draft->config));
+    ASSIGN_OR_RETURN(
+        speculation.draft_model,
+        load_on_cpu(args, draft_dtype, *draft, phase).with_context("draft model {}", args.speculation.model));
+  } else if (args.speculation.method == "ngram") {
+    speculation.ngram = ngram_options(args.speculation);
+  }
   phase("starting the engine");
-  ASSIGN_OR_RETURN(KvSize size, size_cache(args, config, model->kv_spec()));
+  const int block_size = static_cast<int>(args.block_size);
+  int64_t bytes_per_block = model->kv_spec().bytes_per_block(block_size);
+  if (speculation.draft_model) bytes_per_block += speculation.draft_model->kv_spec().bytes_per_block(block_size);
+  ASSIGN_OR_RETURN(KvSize size, size_cache(args, source.config, bytes_per_block));
   EngineParts parts{.config = engine_config(args, 128, 2048),
                     .sliding_windows = windows_of(model->kv_spec()),
+                    .bytes_per_block = bytes_per_block,
                     .weight_bytes = model->weight_bytes(),
                     .device = cpu_description()};
   engine::EngineConfig& c = parts.config;
   c.max_model_len = size.max_model_len;
   c.num_blocks = size.num_blocks;
   c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_num_seqs);
+  if (speculation.draft_model) parts.weight_bytes += speculation.draft_model->weight_bytes();
   if (!c.enable_chunked_prefill)
     c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, static_cast<int>(c.max_model_len));
-  parts.bytes_per_block = model->kv_spec().bytes_per_block(c.block_size);
   ASSIGN_OR_RETURN(parts.executor, engine::make_cpu_executor(
-                                       std::move(model), {.engine = c, .num_threads = static_cast<int>(args.threads)}));
+                                       std::move(model), {.engine = c, .num_threads = static_cast<int>(args.threads)},
+                                       std::move(speculation)));
   return parts;
 }
 
-Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const model::ModelConfig& config,
-                                    std::shared_ptr<const Checkpoint> checkpoint,
+Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const ModelSource& source,
                                     const std::function<void(std::string)>& phase) {
+  if (!args.speculation.method.empty()) {
+    return error(ErrorCode::kUnimplemented,
+                 "--speculative-config works on the CPU only in this version; leave it out, or choose --device cpu");
+  }
   engine::CudaExecutorOptions options{
       .engine = engine_config(args, 0, 0),
       .fit_max_model_len = args.max_model_len == -1,
@@ -118,11 +141,11 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const mo
       .kv_cache_bytes = static_cast<size_t>(args.kv_cache_memory_bytes.value_or(0)),
       .batch_invariant = env_flag("VLLM_BATCH_INVARIANT"),
       .on_phase = phase};
-  ASSIGN_OR_RETURN(options.engine.max_model_len,
-                   context_length(config.max_position, args.max_model_len, env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN")));
+  ASSIGN_OR_RETURN(options.engine.max_model_len, context_length(source.config.max_position, args.max_model_len,
+                                                                env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN")));
   options.engine.max_mixed_batch_tokens = args.max_mixed_batch_tokens;
   if (args.num_gpu_blocks_override) options.engine.num_blocks = *args.num_gpu_blocks_override + 1;
-  ASSIGN_OR_RETURN(engine::CudaEngineParts cuda, engine::make_cuda_executor(config, std::move(checkpoint),
+  ASSIGN_OR_RETURN(engine::CudaEngineParts cuda, engine::make_cuda_executor(source.config, source.checkpoint,
                                                                             load_options(args, dtype, phase), options));
   return EngineParts{.executor = std::move(cuda.executor),
                      .config = cuda.engine,
@@ -134,21 +157,21 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const mo
 
 }  // namespace
 
-Result<std::unique_ptr<model::Model>> load_cpu_model(const ServeArgs& args, const model::ModelConfig& config,
-                                                     std::shared_ptr<const Checkpoint> checkpoint,
+Result<std::unique_ptr<model::Model>> load_cpu_model(const ServeArgs& args, const ModelSource& source,
                                                      const std::function<void(std::string)>& phase) {
-  ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, config));
-  return load_on_cpu(args, dtype, config, std::move(checkpoint), phase);
+  ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, source.config));
+  return load_on_cpu(args, dtype, source, phase);
 }
 
-Result<EngineParts> make_engine_parts(const ServeArgs& args, bool cuda, const model::ModelConfig& config,
-                                      std::shared_ptr<const Checkpoint> checkpoint,
+Result<EngineParts> make_engine_parts(const ServeArgs& args, bool cuda, const ModelSource& source,
+                                      const std::optional<ModelSource>& draft,
                                       const std::function<void(std::string)>& phase) {
+  const model::ModelConfig& config = source.config;
   ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, config));
   LOG_INFO("Architecture {}: {} layers, hidden size {}, {} heads, {} KV heads, context {}; dtype {}",
            config.architecture, config.num_layers, config.hidden_size, config.num_heads, config.num_kv_heads,
            config.max_position, info(dtype).name);
-  return (cuda ? make_cuda_parts : make_cpu_parts)(args, dtype, config, std::move(checkpoint), phase);
+  return cuda ? make_cuda_parts(args, dtype, source, phase) : make_cpu_parts(args, dtype, source, draft, phase);
 }
 
 }  // namespace vllm::cli

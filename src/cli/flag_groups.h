@@ -8,6 +8,7 @@ extern const size_t kNumBuiltGroups;
 extern const FlagGroup kGpuGroups[];
 extern const size_t kNumGpuGroups;
 extern const FlagGroup kProfilerGroup;
+extern const FlagGroup kSpeculationGroup;
 extern const FlagGroup kKnownGroups[];
 extern const size_t kNumKnownGroups;
 }  // namespace vllm::cli

@@ -10,6 +10,7 @@ std::vector<FlagGroup> join_groups() {
   std::vector<FlagGroup> groups(kBuiltGroups, kBuiltGroups + kNumBuiltGroups);
   groups.insert(groups.end(), kGpuGroups, kGpuGroups + kNumGpuGroups);
   groups.push_back(kProfilerGroup);
+  groups.push_back(kSpeculationGroup);
   groups.insert(groups.end(), kKnownGroups, kKnownGroups + kNumKnownGroups);
   return groups;
 }

@@ -234,20 +234,11 @@ constexpr Flag kObservabilityConfigKnown[] = {
 };
 
 constexpr Flag kVllmConfigKnown[] = {
-    {"speculative-config", kJson, "", "", R, nullptr, {}, "sc"},
-    {"kv-transfer-config", kJson, "", "", R},
-    {"kv-events-config", kJson, "", "", R},
-    {"ec-transfer-config", kJson, "", "", R},
-    {"ec-manager-config", kJson, "", "", R},
-    {"weight-transfer-config", kJson, "", "", R},
-    {"diffusion-config", kJson, "", "", R},
-    {"watermark-config", kJson, "", "", R},
-    {"engram-config", kJson, "", "", R},
-    {"aux-output-config", kJson, "", "", R},
-    {"structured-outputs-config", kJson, "", "", W},
-    {"spec-method", kString, "", "", R},
-    {"spec-model", kString, "", "", R},
-    {"spec-tokens", kInt, "", "", R},
+    {"kv-transfer-config", kJson, "", "", R},     {"kv-events-config", kJson, "", "", R},
+    {"ec-transfer-config", kJson, "", "", R},     {"ec-manager-config", kJson, "", "", R},
+    {"weight-transfer-config", kJson, "", "", R}, {"diffusion-config", kJson, "", "", R},
+    {"watermark-config", kJson, "", "", R},       {"engram-config", kJson, "", "", R},
+    {"aux-output-config", kJson, "", "", R},      {"structured-outputs-config", kJson, "", "", W},
 };
 
 constexpr Flag kLegacyKnown[] = {

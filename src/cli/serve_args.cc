@@ -121,9 +121,24 @@ Status take_positionals(ParsedArgs parsed, CommandLine& out) {
   return {};
 }
 
+Status check_speculation(ServeArgs::Speculation& s) {
+  const bool asked =
+      !s.method.empty() || !s.model.empty() || s.num_tokens > 0 || s.prompt_lookup_min || s.prompt_lookup_max;
+  if (!asked) return {};
+  if (s.method.empty()) s.method = "draft_model";
+  if (s.method == "draft_model" && s.model.empty())
+    return invalid_argument("--speculative-config needs a \"model\" that drafts, or \"method\": \"ngram\"");
+  if (s.num_tokens == 0) return invalid_argument("--speculative-config needs \"num_speculative_tokens\", such as 4");
+  if (s.prompt_lookup_min.value_or(1) > s.prompt_lookup_max.value_or(1024))
+    return invalid_argument("--speculative-config: prompt_lookup_min {} is larger than prompt_lookup_max {}",
+                            *s.prompt_lookup_min, *s.prompt_lookup_max);
+  return {};
+}
+
 // What no single flag can see.
 Status check(CommandLine& out) {
   ServeArgs& args = out.args;
+  RETURN_IF_ERROR(check_speculation(args.speculation));
   bool keyless =
       std::all_of(args.api_keys.begin(), args.api_keys.end(), [](const std::string& key) { return key.empty(); });
   if (!args.api_keys.empty() && keyless)

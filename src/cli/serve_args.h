@@ -43,6 +43,13 @@ struct ServeArgs {
     std::string dir = "vllm-profile";  // of traces
     bool whole_graphs = false;         // a CUDA graph is one record
   } profiler;
+  // Speculative decoding: off while the method is empty
+  struct Speculation {
+    std::string method;  // "draft_model" or "ngram"
+    std::string model;
+    int64_t num_tokens = 0;
+    std::optional<int64_t> prompt_lookup_min, prompt_lookup_max;
+  } speculation;
   // Frontend
   std::string host, uds, root_path, chat_template, response_role = "assistant";
   std::string chat_template_content_format = "auto";

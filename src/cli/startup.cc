@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <optional>
 #include <utility>
 
 #include "base/env.h"
@@ -49,6 +50,21 @@ Result<std::filesystem::path> locate(const std::string& model, const ServeArgs& 
     phase(fmt::format("{} {:.0f}%", name, share * 100));
   };
   return find_model(model, options);
+}
+
+// `shapes_only`: a folder with a config.json whose weights will be random.
+Result<ModelSource> open_source(const std::filesystem::path& path, bool shapes_only) {
+  ModelSource source;
+  if (!shapes_only) {
+    ASSIGN_OR_RETURN(source.checkpoint, open_checkpoint(path));
+  }
+  const GgufFile* gguf = source.checkpoint ? source.checkpoint->gguf() : nullptr;
+  if (gguf) {
+    ASSIGN_OR_RETURN(source.config, model::config_from_gguf(*gguf).with_context("{}", path.string()));
+  } else {
+    ASSIGN_OR_RETURN(source.config, model::load_config(path).with_context("{}", path.string()));
+  }
+  return source;
 }
 
 struct Text {
@@ -159,18 +175,22 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
   LOG_INFO("Model files: {} ({} ms)", path.string(), timer.lap());
 
   phase("reading the configuration");
-  std::shared_ptr<const Checkpoint> checkpoint;
-  if (!shapes_only) {
-    ASSIGN_OR_RETURN(checkpoint, open_checkpoint(path));
+  ASSIGN_OR_RETURN(ModelSource source, open_source(path, shapes_only));
+  const GgufFile* gguf = source.checkpoint ? source.checkpoint->gguf() : nullptr;
+  const model::ModelConfig& config = source.config;
+  std::optional<ModelSource> draft;
+  if (args.speculation.method == "draft_model") {
+    ServeArgs draft_args = args;
+    draft_args.revision.clear();  // --revision is the target's
+    ASSIGN_OR_RETURN(std::filesystem::path draft_path, locate(args.speculation.model, draft_args, phase, cancelled)
+                                                           .with_context("draft model {}", args.speculation.model));
+    ASSIGN_OR_RETURN(draft, open_source(draft_path, false).with_context("draft model"));
+    LOG_INFO("Speculative decoding: {} drafts {} tokens a step", draft_path.string(), args.speculation.num_tokens);
+  } else if (args.speculation.method == "ngram") {
+    LOG_INFO("Speculative decoding: up to {} tokens a step that followed the same words before",
+             args.speculation.num_tokens);
   }
-  const GgufFile* gguf = checkpoint ? checkpoint->gguf() : nullptr;
-  model::ModelConfig config;
   model::GenerationConfig generation;
-  if (gguf) {
-    ASSIGN_OR_RETURN(config, model::config_from_gguf(*gguf).with_context("{}", path.string()));
-  } else {
-    ASSIGN_OR_RETURN(config, model::load_config(path).with_context("{}", path.string()));
-  }
   std::filesystem::path generation_dir =
       args.generation_config == "auto" ? path : std::filesystem::path(args.generation_config);
   if (args.generation_config != "vllm" && !(gguf && args.generation_config == "auto")) {
@@ -193,7 +213,7 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
   }
   phase("loading weights 0%");
   ASSIGN_OR_RETURN(EngineParts parts,
-                   make_engine_parts(args, device.cuda, config, checkpoint, phase).with_context("{}", path.string()));
+                   make_engine_parts(args, device.cuda, source, draft, phase).with_context("{}", path.string()));
   LOG_INFO("Successfully loaded model {}: {:.2f} GiB of weights (tokenizer {} ms, weights and KV cache {} ms)",
            args.model, static_cast<double>(parts.weight_bytes) / (1 << 30), text_ms, timer.lap());
   const engine::EngineConfig& engine_config = parts.config;

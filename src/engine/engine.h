@@ -20,7 +20,11 @@ struct EngineStats {
   uint64_t num_preemptions = 0;
   uint64_t num_steps = 0;
   uint64_t num_prompt_tokens = 0, num_generation_tokens = 0;  // prompt tokens count when their prefill ends
-  std::vector<int> iteration_tokens;  // tokens of each step since the last snapshot (bounded): for one reader
+  // Speculative decoding: proposals, their tokens, those that the model agreed with, and these by place in the
+  // proposal.
+  uint64_t num_drafts = 0, num_draft_tokens = 0, num_accepted_tokens = 0;
+  std::vector<uint64_t> accepted_per_position;  // [num_speculative_tokens]
+  std::vector<int> iteration_tokens;            // tokens of each step since the last snapshot (bounded): for one reader
 };
 
 /// Receives outputs on the engine thread: must return at once, never block and never call shutdown; submit and abort

@@ -219,6 +219,10 @@ void EngineThread::publish() {
   stats_.num_steps = counters.num_steps;
   stats_.num_prompt_tokens = counters.num_prompt_tokens;
   stats_.num_generation_tokens = counters.num_generation_tokens;
+  stats_.num_drafts = counters.num_drafts;
+  stats_.num_draft_tokens = counters.num_draft_tokens;
+  stats_.num_accepted_tokens = counters.num_accepted_tokens;
+  stats_.accepted_per_position = counters.accepted_per_position;
   for (int num_tokens : new_iteration_tokens_)
     if (stats_.iteration_tokens.size() < kMaxIterationTokens) stats_.iteration_tokens.push_back(num_tokens);
   new_iteration_tokens_.clear();

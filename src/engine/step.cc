@@ -47,7 +47,7 @@ void fields(Io& io, T& v) {
 }
 template <typename Io, Is<SlotResult> T>
 void fields(Io& io, T& v) {
-  io(v.slot, v.token_ids, v.logprobs, v.prompt_logprobs);
+  io(v.slot, v.token_ids, v.logprobs, v.prompt_logprobs, v.num_drafts);
 }
 template <typename Io, Is<StepResult> T>
 void fields(Io& io, T& v) {

@@ -79,7 +79,8 @@ struct SlotResult {
   std::vector<TokenId> token_ids;          // sampled: one, several with speculation, none in the middle of a prefill
   std::vector<PositionLogprobs> logprobs;  // one per token, if asked for
   std::vector<PositionLogprobs>
-      prompt_logprobs;  // of this chunk's rows that predict a prompt token: row p gives token p + 1
+      prompt_logprobs;     // of this chunk's rows that predict a prompt token: row p gives token p + 1
+  int32_t num_drafts = 0;  // that the device proposed; token_ids holds the accepted ones and one more
 };
 
 struct StepResult {
@@ -92,7 +93,7 @@ struct StepResult {
 /// and kinds, short and overlong input, and counts that the input is too short for; memory stays within a small
 /// multiple of the input. There is one byte form of a value: whatever decodes, encodes to the same bytes. Ranges (slot
 /// ids, page ids) are the reader's to check, who knows them.
-inline constexpr uint16_t kStepVersion = 1;
+inline constexpr uint16_t kStepVersion = 2;
 std::string encode(const StepInput&);
 std::string encode(const SampleInput&);
 std::string encode(const StepResult&);

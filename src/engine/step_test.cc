@@ -56,7 +56,7 @@ TEST(StepCodec, KeepsFieldsInTheirPlaces) {
 // The first bytes are written down so that a change of the form cannot pass unseen.
 TEST(StepCodec, FormIsLittleEndianWithVersionFirst) {
   std::string bytes = encode(SampleInput{.step = 0x0102, .masks = {}});
-  EXPECT_EQ(bytes, std::string("\x01\x00\x02\x00\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 16));
+  EXPECT_EQ(bytes, std::string("\x02\x00\x02\x00\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", 16));
 }
 
 TEST(StepCodec, RefusesEveryCutAndEveryTail) {
@@ -71,10 +71,10 @@ TEST(StepCodec, RefusesOtherVersionsAndKinds) {
   std::string bytes = encode(SampleInput{});
   EXPECT_FALSE(decode_step_input(bytes));
   EXPECT_FALSE(decode_step_result(bytes));
-  bytes[0] = 2;
+  bytes[0] = 1;
   auto refused = decode_sample_input(bytes);
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().message, "SampleInput: byte form version 2, this build reads 1");
+  EXPECT_EQ(refused.error().message, "SampleInput: byte form version 1, this build reads 2");
 }
 
 TEST(StepCodec, AbsurdCountsCostNoMemory) {  // INV-13

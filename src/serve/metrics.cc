@@ -43,10 +43,16 @@ SeriesLabels with(SeriesLabels labels, const char* name, const std::string& valu
   return labels;
 }
 
+// Bring a counter up to what the engine counted.
+void raise(prometheus::Counter& counter, double to) {
+  if (to > counter.Value()) counter.Increment(to - counter.Value());
+}
+
 }  // namespace
 
 struct Metrics::Impl {
   explicit Impl(const Options& options);
+  void raise_speculation(const engine::EngineStats& stats);
 
   Series series;
   const std::string model;
@@ -222,6 +228,22 @@ void Metrics::on_http(const std::string& handler, const std::string& method, int
       .Observe(seconds);
 }
 
+// vLLM shows these families only where something drafts.
+void Metrics::Impl::raise_speculation(const engine::EngineStats& stats) {
+  if (stats.accepted_per_position.empty()) return;
+  raise(counter("vllm:spec_decode_num_drafts", "Number of spec decoding drafts."),
+        static_cast<double>(stats.num_drafts));
+  raise(counter("vllm:spec_decode_num_draft_tokens", "Number of draft tokens."),
+        static_cast<double>(stats.num_draft_tokens));
+  raise(counter("vllm:spec_decode_num_accepted_tokens", "Number of accepted tokens."),
+        static_cast<double>(stats.num_accepted_tokens));
+  for (size_t i = 0; i < stats.accepted_per_position.size(); ++i) {
+    raise(series.counter("vllm:spec_decode_num_accepted_tokens_per_pos", "Accepted tokens per draft position.",
+                         with(labels, "position", std::to_string(i))),
+          static_cast<double>(stats.accepted_per_position[i]));
+  }
+}
+
 std::string Metrics::expose(const engine::EngineStats& stats) {
   Impl& m = *impl_;
   std::lock_guard lock(m.mutex);
@@ -232,13 +254,11 @@ std::string Metrics::expose(const engine::EngineStats& stats) {
   const double usage = blocks > 0 ? 1.0 - static_cast<double>(stats.num_free_blocks) / blocks : 0.0;
   m.cache_usage.Set(usage);
   m.gpu_cache_usage.Set(usage);
-  // The engine counts these itself: bring the counters up to its numbers.
-  auto raise = [](prometheus::Counter& counter, double to) {
-    if (to > counter.Value()) counter.Increment(to - counter.Value());
-  };
+  // The engine counts these itself.
   raise(m.prefix_queries, static_cast<double>(stats.prefix_cache_queries));
   raise(m.prefix_hits, static_cast<double>(stats.prefix_cache_hits));
   raise(m.preemptions, static_cast<double>(stats.num_preemptions));
+  m.raise_speculation(stats);
   for (int tokens : stats.iteration_tokens) m.iteration_tokens.Observe(tokens);
   const ProcessStats process = read_process_stats();
   raise(m.cpu_seconds, process.cpu_s);

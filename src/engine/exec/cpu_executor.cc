@@ -11,6 +11,7 @@
 #include "base/queue.h"
 #include "engine/exec/cpu_binding.h"
 #include "engine/exec/cpu_model_runner.h"
+#include "engine/spec/model_drafter.h"
 #include "profile/phases.h"
 #include "tensor/cpu_info.h"
 
@@ -35,7 +36,10 @@ class LazyMemory {
   }
   LazyMemory() = default;
   LazyMemory(LazyMemory&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
-  LazyMemory& operator=(LazyMemory&&) = delete;
+  LazyMemory& operator=(LazyMemory&& other) noexcept {
+    std::swap(data_, other.data_), std::swap(bytes_, other.bytes_);
+    return *this;
+  }
   ~LazyMemory() {
     if (data_) ::munmap(data_, bytes_);
   }
@@ -48,11 +52,11 @@ class LazyMemory {
 
 class CpuExecutor : public Executor {
  public:
-  CpuExecutor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, LazyMemory kv,
-              std::vector<int> cpus)
-      : kv_(std::move(kv)), launches_(8) {
-    thread_ = std::thread(
-        [this, model = std::move(model), options, cpus]() mutable { work(std::move(model), options, cpus); });
+  CpuExecutor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, SpeculationOptions speculation,
+              LazyMemory kv, LazyMemory draft_kv, std::vector<int> cpus)
+      : kv_(std::move(kv)), draft_kv_(std::move(draft_kv)), launches_(8) {
+    thread_ = std::thread([this, model = std::move(model), speculation = std::move(speculation), options,
+                           cpus]() mutable { work(std::move(model), options, std::move(speculation), cpus); });
   }
   ~CpuExecutor() override {
     launches_.close();
@@ -71,13 +75,21 @@ class CpuExecutor : public Executor {
  private:
   using Launch = std::variant<StepInput, SampleInput>;
 
-  void work(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, const std::vector<int>& cpus) {
+  void work(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, SpeculationOptions speculation,
+            const std::vector<int>& cpus) {
     if (Status bound = bind_to_cpus(cpus); !bound) LOG_WARNING("{}", bound.error().message);
     int threads = options.num_threads > 0 ? options.num_threads
                   : cpus.empty()          ? usable_cpus()
                                           : static_cast<int>(cpus.size());
     ThreadPool pool(threads, !has_cpu_quota());
-    CpuModelRunner runner(std::move(model), options.engine, kv_.data(), pool);
+    std::unique_ptr<Drafter> drafter;
+    if (speculation.draft_model) {
+      drafter =
+          std::make_unique<ModelDrafter>(std::move(speculation.draft_model), options.engine, draft_kv_.data(), pool);
+    } else if (speculation.ngram) {
+      drafter = std::make_unique<NgramDrafter>(*speculation.ngram);
+    }
+    CpuModelRunner runner(std::move(model), options.engine, kv_.data(), pool, std::move(drafter));
     bool dead = false;
     while (auto launch = launches_.pop()) {
       if (dead) continue;
@@ -116,7 +128,7 @@ class CpuExecutor : public Executor {
   }
 
   static constexpr StepId kNoResult = ~StepId{0};  // a forward gives no result of its own
-  LazyMemory kv_;
+  LazyMemory kv_, draft_kv_;
   Queue<Launch> launches_;
   std::function<void()> wakeup_;
   std::mutex mutex_;  // guards done_
@@ -127,13 +139,20 @@ class CpuExecutor : public Executor {
 }  // namespace
 
 Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model,
-                                                    const CpuExecutorOptions& options) {
+                                                    const CpuExecutorOptions& options, SpeculationOptions speculation) {
   ASSIGN_OR_RETURN(std::vector<int> cpus, parse_cpu_list(env("VLLM_CPU_OMP_THREADS_BIND").value_or("auto")));
-  size_t bytes = static_cast<size_t>(options.engine.num_blocks) *
-                 static_cast<size_t>(model->kv_spec().bytes_per_block(options.engine.block_size));
-  ASSIGN_OR_RETURN(LazyMemory kv, LazyMemory::allocate(bytes));
-  return std::unique_ptr<Executor>(
-      std::make_unique<CpuExecutor>(std::move(model), options, std::move(kv), std::move(cpus)));
+  auto pool_bytes = [&](const model::Model& m) {
+    return static_cast<size_t>(options.engine.num_blocks) *
+           static_cast<size_t>(m.kv_spec().bytes_per_block(options.engine.block_size));
+  };
+  ASSIGN_OR_RETURN(LazyMemory kv, LazyMemory::allocate(pool_bytes(*model)));
+  LazyMemory draft_kv;
+  if (speculation.draft_model) {
+    RETURN_IF_ERROR(check_draft_model(*model, *speculation.draft_model, options.engine.max_model_len));
+    ASSIGN_OR_RETURN(draft_kv, LazyMemory::allocate(pool_bytes(*speculation.draft_model)));
+  }
+  return std::unique_ptr<Executor>(std::make_unique<CpuExecutor>(std::move(model), options, std::move(speculation),
+                                                                 std::move(kv), std::move(draft_kv), std::move(cpus)));
 }
 
 }  // namespace vllm::engine

@@ -1,20 +1,29 @@
 #pragma once
 // The CPU engine's executor: one worker thread that runs a ModelRunner; phases() = 1.
 #include <memory>
+#include <optional>
 
 #include "engine/engine.h"
 #include "engine/exec/executor.h"
+#include "engine/spec/ngram_drafter.h"
 #include "model/model.h"
 
 namespace vllm::engine {
+
+/// Who drafts (engine.num_speculative_tokens at once): a model, or the sequence's own past.
+struct SpeculationOptions {
+  std::unique_ptr<model::Model> draft_model;
+  std::optional<NgramOptions> ngram;
+};
 
 struct CpuExecutorOptions {
   EngineConfig engine;
   int num_threads = 0;  // 0 = usable_cpus(); VLLM_CPU_OMP_THREADS_BIND narrows it
 };
 
-/// Takes over the model; allocates the KV pool of engine.num_blocks pages and the slot state.
+/// Takes over the models; allocates the KV pools of engine.num_blocks pages and the slot state.
 Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model,
-                                                    const CpuExecutorOptions& options);
+                                                    const CpuExecutorOptions& options,
+                                                    SpeculationOptions speculation = {});
 
 }  // namespace vllm::engine

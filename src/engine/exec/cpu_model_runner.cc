@@ -8,14 +8,15 @@ constexpr size_t kLogitsTile = 32;  // rows of logits at a time: 32 x 152k float
 }
 
 CpuModelRunner::CpuModelRunner(std::unique_ptr<model::Model> model, const EngineConfig& config, std::byte* kv_memory,
-                               ThreadPool& pool)
+                               ThreadPool& pool, std::unique_ptr<Drafter> drafter)
     : model_(std::move(model)),
       config_(config),
       pool_(pool),
       slots_(config.max_num_seqs, static_cast<int>(model_->kv_spec().groups.size()), config.max_model_len,
              static_cast<int>(model_->config().vocab_size)),
+      drafter_(std::move(drafter)),
       vocab_size_(static_cast<int>(model_->config().vocab_size)),
-      max_blocks_((config.max_model_len + config.block_size - 1) / config.block_size) {
+      batch_(config, model_->kv_spec().groups.size()) {
   context_ = {.kv = {.base = kv_memory,
                      .num_blocks = config.num_blocks,
                      .block_size = config.block_size,
@@ -24,16 +25,11 @@ CpuModelRunner::CpuModelRunner(std::unique_ptr<model::Model> model, const Engine
   auto max_tokens = static_cast<size_t>(config.max_num_batched_tokens),
        max_seqs = static_cast<size_t>(config.max_num_seqs);
   model_->reserve(config.max_num_batched_tokens, config.max_num_seqs);
-  size_t groups = model_->kv_spec().groups.size();
-  block_tables_.resize(groups);
-  slot_mapping_.resize(groups);
-  for (auto& table : block_tables_) table.reserve(max_seqs * static_cast<size_t>(max_blocks_));
-  for (auto& mapping : slot_mapping_) mapping.reserve(max_tokens);
-  for (auto* v : {&token_ids_, &positions_, &logits_rows_}) v->reserve(max_tokens);
-  query_start_.reserve(max_seqs + 1);
-  seq_lens_.reserve(max_seqs);
-  work_.reserve(max_seqs);
+  requests_.reserve(max_seqs);
+  drafts_.resize(max_seqs);
+  refused_.reserve(max_seqs);
   rows_.reserve(max_tokens);
+  runs_.reserve(kLogitsTile + 1);
   hidden_ = Buffer(max_tokens * static_cast<size_t>(model_->config().hidden_size) * sizeof(float));
   logits_ = Buffer(kLogitsTile * static_cast<size_t>(vocab_size_) * sizeof(float));
   for (int i = 0; i < pool.num_threads(); ++i) scratch_.emplace_back(vocab_size_);
@@ -41,140 +37,134 @@ CpuModelRunner::CpuModelRunner(std::unique_ptr<model::Model> model, const Engine
 
 Status CpuModelRunner::forward(const StepInput& input) {
   RETURN_IF_ERROR(slots_.apply(input));
-  RETURN_IF_ERROR(prepare(input));
-  if (token_ids_.empty()) return {};
-  model::ForwardBatch batch;
-  batch.token_ids = token_ids_;
-  batch.positions = positions_;
-  batch.query_start = query_start_;
-  batch.seq_lens = seq_lens_;
-  batch.logits_rows = logits_rows_;
-  auto num_seqs = static_cast<int64_t>(seq_lens_.size());
-  for (size_t g = 0; g < block_tables_.size(); ++g) {
-    batch.block_tables.emplace_back(TensorView<const int32_t, 2>(block_tables_[g].data(), {num_seqs, max_blocks_}));
-    batch.slot_mapping.emplace_back(slot_mapping_[g]);
-  }
-  int64_t hidden_size = model_->config().hidden_size;
-  model_->forward(batch, context_,
-                  TensorView<float, 2>(hidden_.as<float>(), {static_cast<int64_t>(rows_.size()), hidden_size}));
-  return {};
-}
-
-Status CpuModelRunner::prepare(const StepInput& input) {
   step_ = input.step;
-  work_.clear(), results_.clear(), rows_.clear(), token_ids_.clear(), positions_.clear();
-  query_start_.clear(), seq_lens_.clear(), logits_rows_.clear();
-  for (auto& table : block_tables_) table.clear();
-  for (auto& mapping : slot_mapping_) mapping.clear();
-  query_start_.push_back(0);
-  for (const SlotWork& work : input.work) RETURN_IF_ERROR(add_work(work).with_context("step {}", input.step));
+  batch_.clear(), results_.clear(), rows_.clear(), refused_.clear();
+  if (input.work.size() > static_cast<size_t>(config_.max_num_seqs))
+    return invalid_argument("step {}: the batch is larger than max_num_seqs", input.step);
+  RETURN_IF_ERROR(propose(input).with_context("step {}", input.step));
+  for (size_t i = 0; i < input.work.size(); ++i)
+    RETURN_IF_ERROR(
+        add_work(input.work[i], drafts_[i]).with_context("step {}, slot {}", input.step, input.work[i].slot));
+  if (batch_.num_tokens() == 0) return {};
+  model_->forward(batch_.view(), context_,
+                  TensorView<float, 2>(hidden_.as<float>(), {batch_.num_rows(), model_->config().hidden_size}));
   return {};
 }
 
-Status CpuModelRunner::add_work(const SlotWork& work) {
-  if (!slots_.is_active(work.slot)) return invalid_argument("work for slot {}, which is not in use", work.slot);
+// Room in the step's plan beyond the known tokens is for drafts.
+Status CpuModelRunner::propose(const StepInput& input) {
+  requests_.clear();
+  for (const SlotStart& start : input.starts)
+    if (drafter_) drafter_->start(start.slot, start.num_computed_tokens);
+  for (size_t i = 0; i < input.work.size(); ++i) {
+    const SlotWork& work = input.work[i];
+    drafts_[i].clear();
+    if (!slots_.is_active(work.slot)) return invalid_argument("work for slot {}, which is not in use", work.slot);
+    const SlotState& state = slots_.at(work.slot);
+    const auto known = static_cast<int64_t>(state.tokens.size());
+    const int64_t bound = state.num_computed_tokens + work.num_tokens;
+    requests_.push_back({.slot = work.slot,
+                         .state = &state,
+                         .end = std::min(bound, known),
+                         .max_drafts = work.samples ? static_cast<int>(std::max<int64_t>(bound - known, 0)) : 0});
+  }
+  return drafter_ ? drafter_->propose(requests_, drafts_) : Status();
+}
+
+Status CpuModelRunner::add_work(const SlotWork& work, std::span<const TokenId> drafts) {
   SlotState& state = slots_.at(work.slot);
-  int64_t begin = state.num_computed_tokens;
-  int64_t end = std::min(begin + work.num_tokens, static_cast<int64_t>(state.tokens.size()));
-  if (end <= begin) return invalid_argument("slot {}: nothing left to compute at {} tokens", work.slot, begin);
-  if (static_cast<int64_t>(token_ids_.size()) + end - begin > config_.max_num_batched_tokens ||
-      work_.size() >= static_cast<size_t>(config_.max_num_seqs)) {
-    return invalid_argument("the batch is larger than max_num_batched_tokens or max_num_seqs");
+  const int64_t begin = state.num_computed_tokens, known = static_cast<int64_t>(state.tokens.size());
+  const int64_t end = std::min(begin + work.num_tokens, known);
+  if (end <= begin) return invalid_argument("nothing left to compute at {} tokens", begin);
+  tokens_.assign(state.tokens.begin() + begin, state.tokens.begin() + end);
+  tokens_.insert(tokens_.end(), drafts.begin(), drafts.end());
+  RETURN_IF_ERROR(batch_.add(state, begin, tokens_));
+  const bool samples = work.samples && end == known;
+  SlotResult result{.slot = work.slot, .num_drafts = static_cast<int32_t>(drafts.size())};
+  for (int64_t p = begin; p < begin + static_cast<int64_t>(tokens_.size()); ++p) {
+    const bool sampled = samples && p >= end - 1;
+    const bool prompt = work.prompt_logprobs && p + 1 < state.num_prompt_tokens;
+    if (!sampled && !prompt) continue;
+    batch_.want_logits(p - begin);
+    const auto next = static_cast<size_t>(p + 1 - begin);
+    rows_.push_back({.work = results_.size(),
+                     .position = p,
+                     .samples = sampled,
+                     .prompt_row = result.prompt_logprobs.size(),
+                     .draft = sampled && next < tokens_.size() ? tokens_[next] : kNoDraft});
+    if (!sampled) result.prompt_logprobs.emplace_back();
   }
-  for (size_t g = 0; g < block_tables_.size(); ++g) {
-    const std::vector<int32_t>& table = state.block_tables[g];
-    if (static_cast<int64_t>(table.size()) * config_.block_size < end ||
-        static_cast<int64_t>(table.size()) > max_blocks_) {
-      return invalid_argument("slot {}: {} blocks for {} tokens", work.slot, table.size(), end);
-    }
-    for (int64_t p = begin; p < end; ++p) {
-      int64_t page = table[static_cast<size_t>(p / config_.block_size)];
-      if (page < 0 || page >= config_.num_blocks)
-        return invalid_argument("slot {}: block {} does not exist", work.slot, page);
-      slot_mapping_[g].push_back(page * config_.block_size + p % config_.block_size);
-    }
-    std::vector<int32_t>& out = block_tables_[g];
-    out.insert(out.end(), table.begin(), table.end());
-    out.resize(out.size() + static_cast<size_t>(max_blocks_) - table.size(), 0);
-  }
-  bool samples = work.samples && end == static_cast<int64_t>(state.tokens.size());
-  for (int64_t p = begin; p < end; ++p) {
-    bool last = samples && p == end - 1;
-    bool prompt = work.prompt_logprobs && p + 1 < state.num_prompt_tokens;
-    if (last || prompt) {
-      logits_rows_.push_back(static_cast<int32_t>(token_ids_.size()));
-      rows_.push_back({.work = work_.size(), .position = p, .samples = last});
-    }
-    token_ids_.push_back(state.tokens[static_cast<size_t>(p)]);
-    positions_.push_back(static_cast<int32_t>(p));
-  }
-  work_.push_back(work);
-  results_.push_back({.slot = work.slot});
-  seq_lens_.push_back(static_cast<int32_t>(end));
-  query_start_.push_back(static_cast<int32_t>(token_ids_.size()));
-  state.num_computed_tokens = end;
+  results_.push_back(std::move(result));
+  refused_.push_back(0);
+  state.num_computed_tokens = end;  // grows with every draft that is accepted
   return {};
 }
 
 Result<StepResult> CpuModelRunner::sample(const SampleInput& input) {
   if (input.step != step_)
     return invalid_argument("sampling of step {} after the forward of step {}", input.step, step_);
-  std::vector<TokenId> sampled(kLogitsTile);
-  for (size_t first = 0; first < rows_.size(); first += kLogitsTile) {
-    finish_tile(input, first, std::min(kLogitsTile, rows_.size() - first), sampled);
-  }
+  for (size_t first = 0; first < rows_.size(); first += kLogitsTile)
+    finish_tile(input, first, std::min(kLogitsTile, rows_.size() - first));
   StepResult result{.step = step_};
   result.slots = std::move(results_);
   return result;
 }
 
-void CpuModelRunner::finish_tile(const SampleInput& input, size_t first_row, size_t num_rows,
-                                 std::vector<TokenId>& sampled) {
-  int64_t hidden_size = model_->config().hidden_size, begin = static_cast<int64_t>(first_row),
-          count = static_cast<int64_t>(num_rows);
-  TensorView<float, 2> hidden(hidden_.as<float>(), {static_cast<int64_t>(rows_.size()), hidden_size});
+void CpuModelRunner::finish_tile(const SampleInput& input, size_t first_row, size_t num_rows) {
+  const int64_t begin = static_cast<int64_t>(first_row), count = static_cast<int64_t>(num_rows);
+  TensorView<float, 2> hidden(hidden_.as<float>(), {batch_.num_rows(), model_->config().hidden_size});
   TensorView<float, 2> logits(logits_.as<float>(), {count, vocab_size_});
   model_->compute_logits(hidden.slice(begin, begin + count), context_, logits);
 
-  std::vector<PositionLogprobs> logprobs(num_rows);
-  pool_.parallel_for(count, [&](int64_t i, int thread) {
-    const Row& row = rows_[first_row + static_cast<size_t>(i)];
-    SlotState& state = slots_.at(work_[row.work].slot);
-    const SamplingParams& params = state.sampling.params();
-    SamplerScratch& scratch = scratch_[static_cast<size_t>(thread)];
-    std::span<float> values(logits.row(i), static_cast<size_t>(vocab_size_));
-    if (!row.samples) {
-      logprobs[static_cast<size_t>(i)] = row_logprobs(values, state.tokens[static_cast<size_t>(row.position) + 1],
-                                                      params.prompt_logprobs.value_or(0), {}, scratch);
-      return;
-    }
-    if (params.logprobs) scratch.raw.assign(values.begin(), values.end());
-    std::span<const uint32_t> grammar;
-    for (const GrammarMask& mask : input.masks) {
-      if (mask.slot == work_[row.work].slot && mask.position == row.position + 1) grammar = mask.bits;
-    }
-    state.sampling.adjust_logits(values, state.tokens, state.num_prompt_tokens, grammar);
-    int64_t output_position = static_cast<int64_t>(state.tokens.size()) - state.num_prompt_tokens;
-    TokenId token = sample_token(values, params, output_position, scratch);
-    sampled[static_cast<size_t>(i)] = token;
-    if (params.logprobs)
-      logprobs[static_cast<size_t>(i)] =
-          row_logprobs(scratch.raw, token, *params.logprobs, params.logprob_token_ids, scratch);
-  });
-
+  // Rows side by side, but those that sample for one sequence in their order: each depends on the token of the one
+  // before.
+  runs_.clear();
   for (size_t i = 0; i < num_rows; ++i) {
     const Row& row = rows_[first_row + i];
-    SlotState& state = slots_.at(work_[row.work].slot);
-    SlotResult& result = results_[row.work];
-    if (!row.samples) {
-      result.prompt_logprobs.push_back(std::move(logprobs[i]));
-      continue;
-    }
-    state.tokens.push_back(sampled[i]);
-    state.sampling.append(sampled[i]);
-    result.token_ids.push_back(sampled[i]);
-    if (!logprobs[i].empty()) result.logprobs.push_back(std::move(logprobs[i]));
+    const bool follows =
+        i > 0 && row.samples && rows_[first_row + i - 1].samples && rows_[first_row + i - 1].work == row.work;
+    if (!follows) runs_.push_back(i);
   }
+  const auto num_runs = static_cast<int64_t>(runs_.size());
+  runs_.push_back(num_rows);
+  pool_.parallel_for(num_runs, [&](int64_t run, int thread) {
+    for (size_t i = runs_[static_cast<size_t>(run)]; i < runs_[static_cast<size_t>(run) + 1]; ++i) {
+      const Row& row = rows_[first_row + i];
+      if (refused_[row.work]) break;
+      std::span<float> values(logits.row(static_cast<int64_t>(i)), static_cast<size_t>(vocab_size_));
+      if (!finish_row(input, row, values, scratch_[static_cast<size_t>(thread)])) refused_[row.work] = 1;
+    }
+  });
+}
+
+// False if the next row stands on a draft that is not the token sampled here.
+bool CpuModelRunner::finish_row(const SampleInput& input, const Row& row, std::span<float> logits,
+                                SamplerScratch& scratch) {
+  SlotResult& result = results_[row.work];
+  SlotState& state = slots_.at(result.slot);
+  const SamplingParams& params = state.sampling.params();
+  if (!row.samples) {
+    result.prompt_logprobs[row.prompt_row] = row_logprobs(logits, state.tokens[static_cast<size_t>(row.position) + 1],
+                                                          params.prompt_logprobs.value_or(0), {}, scratch);
+    return true;
+  }
+  if (params.logprobs) scratch.raw.assign(logits.begin(), logits.end());
+  std::span<const uint32_t> grammar;
+  for (const GrammarMask& mask : input.masks) {
+    if (mask.slot == result.slot && mask.position == row.position + 1) grammar = mask.bits;
+  }
+  state.sampling.adjust_logits(logits, state.tokens, state.num_prompt_tokens, grammar);
+  const int64_t output_position = static_cast<int64_t>(state.tokens.size()) - state.num_prompt_tokens;
+  const TokenId token = sample_token(logits, params, output_position, scratch);
+  if (params.logprobs) {
+    result.logprobs.push_back(row_logprobs(scratch.raw, token, *params.logprobs, params.logprob_token_ids, scratch));
+  }
+  state.tokens.push_back(token);
+  state.sampling.append(token);
+  result.token_ids.push_back(token);
+  if (row.draft != token) return false;
+  ++state.num_computed_tokens;
+  return true;
 }
 
 }  // namespace vllm::engine

@@ -33,11 +33,23 @@ Status Scheduler::check_result(const Step& step, const StepResult& result) const
     if (row.slot != item.sequence->slot) return wrong("slot", i);
     const size_t least = item.samples, most = item.samples ? item.num_tokens - item.num_fixed + 1 : 0;
     if (row.token_ids.size() < least || row.token_ids.size() > most) return wrong("number of tokens", i);
+    if (row.num_drafts < 0 || row.num_drafts > item.num_tokens - item.num_fixed ||
+        (row.num_drafts > 0 && row.token_ids.size() > static_cast<size_t>(row.num_drafts) + 1))
+      return wrong("number of drafts", i);
     if (!row.logprobs.empty() && row.logprobs.size() != row.token_ids.size()) return wrong("number of logprobs", i);
     if (row.prompt_logprobs.size() != static_cast<size_t>(item.num_prompt_logprobs))
       return wrong("number of prompt logprobs", i);
   }
   return {};
+}
+
+void Scheduler::count_drafts(const SlotResult& result) {
+  if (result.num_drafts == 0) return;
+  const size_t accepted = result.token_ids.size() - 1;
+  ++counters_.num_drafts;
+  counters_.num_draft_tokens += static_cast<uint64_t>(result.num_drafts);
+  counters_.num_accepted_tokens += accepted;
+  for (size_t i = 0; i < accepted; ++i) ++counters_.accepted_per_position[i];
 }
 
 // Returns the tokens that ran. The sequence may not exist any more afterwards.
@@ -55,6 +67,7 @@ int64_t Scheduler::apply_item(const Item& item, SlotResult result, Outputs& outp
     return ran;  // tokens after the end are dropped
   }
 
+  count_drafts(result);
   sequence.num_computed += ran;
   if (sequence.wants_prompt_logprobs)
     std::move(result.prompt_logprobs.begin(), result.prompt_logprobs.end(),

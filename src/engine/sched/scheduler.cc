@@ -12,6 +12,7 @@ Scheduler::Scheduler(const EngineConfig& config, BlockManager& blocks, Clock clo
       clock_(std::move(clock)),
       // The newest token has no KV yet, so the pool needs one page place less than the sequence has tokens.
       max_len_(std::min(config.max_model_len, blocks.capacity_tokens() > 0 ? blocks.capacity_tokens() + 1 : 0)) {
+  counters_.accepted_per_position.assign(static_cast<size_t>(config.num_speculative_tokens), 0);
   // Every slot can decode one token in every step.
   for (SlotId slot = std::min(config.max_num_seqs, config.max_num_batched_tokens); slot-- > 0;)
     free_slots_.push_back(slot);

@@ -26,6 +26,8 @@ class Scheduler {
     uint64_t num_preemptions = 0;
     uint64_t num_steps = 0;                                     // applied
     uint64_t num_prompt_tokens = 0, num_generation_tokens = 0;  // prompt tokens count with the first output token
+    uint64_t num_drafts = 0, num_draft_tokens = 0, num_accepted_tokens = 0;
+    std::vector<uint64_t> accepted_per_position;  // [num_speculative_tokens]
   };
 
   Scheduler(const EngineConfig& config, BlockManager& blocks, Clock clock);
@@ -89,6 +91,7 @@ class Scheduler {
 
   // results (apply.cc)
   Status check_result(const Step& step, const StepResult& result) const;
+  void count_drafts(const SlotResult& result);
   int64_t apply_item(const Item& item, SlotResult result, Outputs& outputs);
   bool append_tokens(Sequence& sequence, SlotResult& result, EngineOutput& output);
 

@@ -118,6 +118,7 @@ SlotResult FakeDevice::run_slot(StepId step, const SlotWork& work) {
   const uint64_t dice = mix(options_.seed ^ mix(step * 4096 + static_cast<uint64_t>(work.slot)));
   const int64_t drafts = static_cast<int64_t>(dice % static_cast<uint64_t>(work.num_tokens - fixed + 1));
   const int64_t accepted = static_cast<int64_t>((dice >> 32) % static_cast<uint64_t>(drafts + 1));
+  result.num_drafts = static_cast<int32_t>(drafts);
   append(slot, result);
   for (int64_t d = 0; d < drafts; ++d) {
     const int64_t p = begin + fixed + d;
