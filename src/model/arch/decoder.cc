@@ -151,8 +151,9 @@ void Decoder::compute_logits(TensorView<const float, 2> hidden, const ForwardCon
                linear_scratch(), *context.pool);
     in = projected;
   }
-  linear_cpu({.out = logits, .x = in, .weight = weights_.lm_head.weight, .two_term_x = true}, linear_scratch(),
-             *context.pool);
+  LinearWeight head = weights_.lm_head.weight;
+  head.n = logits.size(1);
+  linear_cpu({.out = logits, .x = in, .weight = head, .two_term_x = true}, linear_scratch(), *context.pool);
   const auto scale = static_cast<float>(config_.logits_scale), cap = static_cast<float>(config_.final_logit_softcap);
   if (scale == 1 && cap <= 0) return;
   context.pool->parallel_for(logits.size(0), [&](int64_t r, int) {
