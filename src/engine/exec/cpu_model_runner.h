@@ -19,7 +19,7 @@ class CpuModelRunner {
   /// `kv_memory` holds config.num_blocks pages of the model's KvCacheSpec and outlives the runner. `drafter` may be
   /// null.
   CpuModelRunner(std::unique_ptr<model::Model> model, const EngineConfig& config, std::byte* kv_memory,
-                 ThreadPool& pool, std::unique_ptr<Drafter> drafter);
+                 ThreadPool& pool, std::unique_ptr<Drafter> drafter = nullptr);
 
   /// First launch: apply the slot changes and run the model. An error means that the step made no sense.
   Status forward(const StepInput& input);
