@@ -1,5 +1,6 @@
 // ModelConfig from the metadata of a GGUF file.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "model/arch/registry.h"
@@ -53,7 +54,8 @@ Status read_sizes(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
   c.vocab_size = embedding->shape[0];
   // What is not quantized, and the KV cache: float16 keeps quantized models closer to float32 than bfloat16 does; Gemma
   // leaves its range.
-  bool half = embedding->dtype == DType::kFloat16 || (is_quantized(embedding->dtype) && c.model_type != "gemma3");
+  bool half =
+      embedding->dtype == DType::kFloat16 || (is_quantized(embedding->dtype) && !c.model_type.starts_with("gemma"));
   c.torch_dtype = half ? "float16" : embedding->dtype == DType::kFloat32 ? "float32" : "bfloat16";
   ASSIGN_OR_RETURN(c.hidden_size, meta.number("embedding_length", 0, kMaxWidth));
   ASSIGN_OR_RETURN(c.intermediate_size, meta.number("feed_forward_length", 0, kMaxWidth));
@@ -74,8 +76,23 @@ Status read_sizes(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
   c.num_kv_heads = static_cast<int>(num_kv_heads), c.head_dim = static_cast<int>(head_dim);
   ASSIGN_OR_RETURN(c.max_position, meta.number("context_length", 0, kMaxPositions));
   std::optional<double> eps = meta.find_double("attention.layer_norm_rms_epsilon");
+  if (!eps) eps = meta.find_double("attention.layer_norm_epsilon");
   if (!eps) return invalid_argument("attention.layer_norm_rms_epsilon is missing");
   c.norm_eps = *eps;
+  return {};
+}
+
+// Longrope's divisors, which check_config counts.
+Status read_factors(const GgufFile& file, std::string_view name, std::vector<double>& out) {
+  const GgufTensor* t = file.find_tensor(name);
+  if (!t || t->dtype != DType::kFloat32) return invalid_argument("tensor {} is missing or not float32", name);
+  for (size_t i = 0; i + sizeof(float) <= t->data.size(); i += sizeof(float)) {
+    float factor = 0;
+    std::memcpy(&factor, t->data.data() + i, sizeof(float));
+    if (!(factor > 0) || !std::isfinite(factor))
+      return invalid_argument("{} holds {}, expected values above 0", name, factor);
+    out.push_back(double{factor});
+  }
   return {};
 }
 
@@ -100,8 +117,19 @@ Status read_rope(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
     c.rope.beta_fast = meta.find_double("rope.scaling.yarn_beta_fast").value_or(32);
     c.rope.beta_slow = meta.find_double("rope.scaling.yarn_beta_slow").value_or(1);
     if (!(c.rope.theta > 1)) return invalid_argument("rope.freq_base is {}, expected more than 1", c.rope.theta);
-  } else if (type != "none") {
-    return error(ErrorCode::kUnimplemented, "rope.scaling.type '{}' is not built (linear and yarn are)", type);
+  } else if (type != "none" && type != "longrope") {
+    return error(ErrorCode::kUnimplemented, "rope.scaling.type '{}' is not built (linear, yarn and longrope are)",
+                 type);
+  }
+  if (file.find_tensor("rope_factors_long.weight")) {
+    c.rope.type = RopeType::kLongRope;
+    c.rope.factor = static_cast<double>(c.max_position) / static_cast<double>(c.rope.original_max_position);
+    c.rope.attention_factor = meta.find_double("rope.scaling.attn_factor").value_or(0);
+    if (!(c.rope.attention_factor >= 0 && c.rope.attention_factor <= 1e3)) {
+      return invalid_argument("rope.scaling.attn_factor is {}, expected 0 to 1000", c.rope.attention_factor);
+    }
+    RETURN_IF_ERROR(read_factors(file, "rope_factors_short.weight", c.rope.short_factor));
+    return read_factors(file, "rope_factors_long.weight", c.rope.long_factor);
   }
   // Llama 3's scaling comes as a tensor of divisors.
   if (const GgufTensor* freqs = file.find_tensor("rope_freqs.weight")) {
@@ -132,10 +160,11 @@ Result<ModelConfig> config_from_gguf(const GgufFile& file) {
   RETURN_IF_ERROR(read_sizes(file, meta, c));
   RETURN_IF_ERROR(read_rope(file, meta, c));
   c.tie_word_embeddings = !file.find_tensor("output.weight");
-  c.qkv_bias = file.find_tensor("blk.0.attn_q.bias") != nullptr;
-  c.o_bias = file.find_tensor("blk.0.attn_output.bias") != nullptr;
-  c.mlp_bias = file.find_tensor("blk.0.ffn_gate.bias") != nullptr;
-  RETURN_IF_ERROR(row->read_gguf(file, c));
+  const GgufFields fields(file, arch);
+  c.qkv_bias = fields.has_tensor("blk.0.attn_q.bias") || fields.has_tensor("blk.0.attn_qkv.bias");
+  c.o_bias = fields.has_tensor("blk.0.attn_output.bias");
+  c.mlp_bias = fields.has_tensor("blk.0.ffn_up.bias");
+  RETURN_IF_ERROR(row->read_gguf(fields, c));
   if (c.layer_is_sliding.empty()) {
     c.layer_is_sliding.assign(static_cast<size_t>(c.num_layers), false);
     c.rope_local = c.rope;

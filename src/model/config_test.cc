@@ -265,8 +265,10 @@ TEST(ConfigGguf, NamesWhatIsWrong) {
     auto config = from_gguf(change, arch, heads);
     return config ? "" : config.error().message;
   };
-  EXPECT_EQ(message([](GgufCase&) {}, "mamba"),
-            "GGUF architecture 'mamba' is not built; these are: gemma3, llama, qwen2, qwen3");
+  EXPECT_EQ(
+      message([](GgufCase&) {}, "mamba"),
+      "GGUF architecture 'mamba' is not built; these are: command-r, cohere2, falcon, gpt2, gemma2, gemma3, granite, "
+      "internlm2, llama, olmo2, phi3, qwen, qwen2, qwen3, stablelm");
   EXPECT_EQ(message([](GgufCase&) {}, "qwen2", 0), "qwen2.attention.head_count is 0, expected 1 to 4096");
   EXPECT_EQ(message([](GgufCase&) {}, "qwen2", 7), "embedding_length 64 is no multiple of attention.head_count 7");
   EXPECT_NE(message([](GgufCase& c) { c.number("attention.value_length", 16); }).find("value_length"),
@@ -276,6 +278,17 @@ TEST(ConfigGguf, NamesWhatIsWrong) {
             }).find("'warp' is not built"),
             std::string::npos);
   EXPECT_NE(message([](GgufCase& c) { c.real("rope.freq_base", NAN); }).find("rope_theta"), std::string::npos);
+  EXPECT_EQ(message([](GgufCase& c) { c.real("logit_scale", 0); }, "granite"),
+            "granite.logit_scale is 0, expected 1e-09 to 1000000000");
+  EXPECT_EQ(message([](GgufCase& c) { c.real("residual_scale", INFINITY); }, "granite").substr(0, 29),
+            "granite.residual_scale is inf");
+  EXPECT_EQ(message([](GgufCase& c) { c.number("attention.sliding_window_pattern", 0); }, "cohere2"),
+            "cohere2.attention.sliding_window_pattern is 0");
+  EXPECT_NE(message([](GgufCase& c) { c.number("attention.sliding_window", 8); }, "olmo2").find("OLMo 3"),
+            std::string::npos);
+  EXPECT_EQ(
+      message([](GgufCase& c) { c.writer.key("phi3.attention.sliding_window", 8, GgufWriter::text("x")); }, "phi3"),
+      "phi3.attention.sliding_window is no whole number");
 }
 
 TEST(Archs, EveryRowIsFoundByItsNames) {

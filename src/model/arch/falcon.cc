@@ -45,4 +45,13 @@ Status read_falcon(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
+Status read_falcon_gguf(const GgufFields& fields, ModelConfig& config) {
+  config.norm_type = NormType::kLayer, config.norm_bias = true;
+  config.gated_mlp = false;
+  config.activation = Activation::kGelu;
+  config.parallel_blocks = true;
+  config.shared_norm = !fields.has_tensor("blk.0.attn_norm_2.weight");
+  return {};
+}
+
 }  // namespace vllm::model

@@ -36,4 +36,14 @@ Status read_gemma2(const ConfigFields& fields, ModelConfig& config) {
   return read_layer_types(fields, config, even, 0);
 }
 
+Status read_gemma2_gguf(const GgufFields& fields, ModelConfig& config) {
+  set_common(config);
+  ASSIGN_OR_RETURN(config.attn_logit_softcap, fields.double_or("attn_logit_softcapping", 50, 0, 1e9));
+  ASSIGN_OR_RETURN(config.final_logit_softcap, fields.double_or("final_logit_softcapping", 30, 0, 1e9));
+  // The 27B scales by hidden_size / num_heads instead of head_dim, which only its depth tells.
+  if (config.num_layers == 46)
+    config.attention_scale = 1 / std::sqrt(static_cast<double>(config.hidden_size / config.num_heads));
+  return read_gguf_windows(fields, config, 4096, 2);
+}
+
 }  // namespace vllm::model

@@ -61,18 +61,13 @@ Status read_gemma3(const ConfigFields& fields, ModelConfig& config) {
   return read_gemma_rope(fields, config);
 }
 
-Status read_gemma3_gguf(const GgufFile& file, ModelConfig& config) {
+Status read_gemma3_gguf(const GgufFields& fields, ModelConfig& config) {
   set_common(config);
   // The metadata has neither the pattern nor the local base in files made before llama.cpp wrote them.
-  config.sliding_window = file.get_int("gemma3.attention.sliding_window").value_or(0);
-  if (config.sliding_window < 0)
-    return invalid_argument("gemma3.attention.sliding_window is {}", config.sliding_window);
-  int64_t pattern = file.get_int("gemma3.attention.sliding_window_pattern").value_or(6);
-  if (pattern < 1) return invalid_argument("gemma3.attention.sliding_window_pattern is {}", pattern);
-  for (int i = 0; i < config.num_layers; ++i)
-    config.layer_is_sliding.push_back(config.sliding_window > 0 && five_of_six(i, pattern));
-  config.rope_local.theta = file.get_double("gemma3.rope.freq_base_swa").value_or(1e4);
-  config.final_logit_softcap = file.get_double("gemma3.final_logit_softcapping").value_or(0);
+  RETURN_IF_ERROR(read_gguf_windows(fields, config, 0, 6));
+  config.rope_local = {};
+  ASSIGN_OR_RETURN(config.rope_local.theta, fields.double_or("rope.freq_base_swa", 1e4, 1e-3, 1e15));
+  ASSIGN_OR_RETURN(config.final_logit_softcap, fields.double_or("final_logit_softcapping", 0, 0, 1e9));
   // The 27B scales by hidden_size / num_heads instead of head_dim, which only its depth tells.
   if (config.num_layers == 62)
     config.attention_scale = 1 / std::sqrt(static_cast<double>(config.hidden_size / config.num_heads));

@@ -41,4 +41,10 @@ Status read_gpt2(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
+Status read_gpt2_gguf(const GgufFields&, ModelConfig& config) {
+  set_common(config);
+  config.activation = Activation::kGeluTanh;
+  return {};
+}
+
 }  // namespace vllm::model

@@ -14,4 +14,14 @@ Status read_granite(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
+Status read_granite_gguf(const GgufFields& fields, ModelConfig& config) {
+  config.interleaved_qk = true;
+  ASSIGN_OR_RETURN(config.embedding_scale, fields.double_or("embedding_scale", 1, 1e-9, 1e9));
+  ASSIGN_OR_RETURN(config.residual_scale, fields.double_or("residual_scale", 1, 1e-9, 1e9));
+  ASSIGN_OR_RETURN(config.attention_scale, fields.double_or("attention.scale", 0, 0, 1e9));
+  ASSIGN_OR_RETURN(double divisor, fields.double_or("logit_scale", 1, 1e-9, 1e9));
+  config.logits_scale = 1 / divisor;
+  return {};
+}
+
 }  // namespace vllm::model

@@ -27,4 +27,6 @@ Status read_internlm2(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
+Status read_internlm2_gguf(const GgufFields& fields, ModelConfig& config) { return read_llama_gguf(fields, config); }
+
 }  // namespace vllm::model

@@ -11,7 +11,7 @@ Status read_llama(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
-Status read_llama_gguf(const GgufFile&, ModelConfig& config) {
+Status read_llama_gguf(const GgufFields&, ModelConfig& config) {
   config.interleaved_qk = true;
   return {};
 }

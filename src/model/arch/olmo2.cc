@@ -18,4 +18,12 @@ Status read_olmo2(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
+Status read_olmo2_gguf(const GgufFields& fields, ModelConfig& config) {
+  set_common(config);
+  if (fields.file().find(fields.name("attention.sliding_window"))) {
+    return error(ErrorCode::kUnimplemented, "OLMo 3 (olmo2 with a sliding window) is not built");
+  }
+  return {};
+}
+
 }  // namespace vllm::model

@@ -21,4 +21,12 @@ Status read_phi3(const ConfigFields& fields, ModelConfig& config) {
   return read_layer_types(fields, config, [](int, int64_t) { return true; }, 0);
 }
 
+Status read_phi3_gguf(const GgufFields& fields, ModelConfig& config) {
+  ASSIGN_OR_RETURN(config.sliding_window, fields.int_or("attention.sliding_window", 0, 0, int64_t{1} << 40));
+  if (config.sliding_window >= config.max_position) config.sliding_window = 0;
+  config.layer_is_sliding.assign(static_cast<size_t>(config.num_layers), config.sliding_window > 0);
+  config.rope_local = config.rope;
+  return {};
+}
+
 }  // namespace vllm::model

@@ -48,4 +48,13 @@ Status read_qwen(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
+Status read_qwen_gguf(const GgufFields&, ModelConfig& config) {
+  config.qkv_bias = true;
+  if (config.intermediate_size % 2 != 0) {
+    return invalid_argument("qwen.feed_forward_length is {}, expected an even number", config.intermediate_size);
+  }
+  config.intermediate_size /= 2;
+  return {};
+}
+
 }  // namespace vllm::model

@@ -13,6 +13,6 @@ Status read_qwen2(const ConfigFields& fields, ModelConfig& config) {
   return read_layer_types(fields, config, [](int layer, int64_t first) { return layer >= first; }, max_window_layers);
 }
 
-Status read_qwen2_gguf(const GgufFile&, ModelConfig&) { return {}; }
+Status read_qwen2_gguf(const GgufFields&, ModelConfig&) { return {}; }
 
 }  // namespace vllm::model

@@ -11,7 +11,7 @@ Status read_qwen3(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
-Status read_qwen3_gguf(const GgufFile&, ModelConfig& config) {
+Status read_qwen3_gguf(const GgufFields&, ModelConfig& config) {
   config.qk_norm = QkNorm::kHead;
   return {};
 }

@@ -7,25 +7,25 @@ namespace vllm::model {
 namespace {
 
 constexpr ArchRow kArchs[] = {
-    {"CohereForCausalLM", "", read_cohere, nullptr},
-    {"Cohere2ForCausalLM", "", read_cohere2, nullptr},
-    {"FalconForCausalLM", "", read_falcon, nullptr, &kFalconNames},
-    {"GPT2LMHeadModel", "", read_gpt2, nullptr, &kGpt2Names},
-    {"Gemma2ForCausalLM", "", read_gemma2, nullptr},
+    {"CohereForCausalLM", "command-r", read_cohere, read_cohere_gguf},
+    {"Cohere2ForCausalLM", "cohere2", read_cohere2, read_cohere2_gguf},
+    {"FalconForCausalLM", "falcon", read_falcon, read_falcon_gguf, &kFalconNames},
+    {"GPT2LMHeadModel", "gpt2", read_gpt2, read_gpt2_gguf, &kGpt2Names},
+    {"Gemma2ForCausalLM", "gemma2", read_gemma2, read_gemma2_gguf},
     {"Gemma3ForCausalLM", "gemma3", read_gemma3, read_gemma3_gguf},
     {"Gemma3ForConditionalGeneration", "", read_gemma3,
      read_gemma3_gguf},  // its language model; images are refused by the API
-    {"GraniteForCausalLM", "", read_granite, nullptr},
-    {"InternLM2ForCausalLM", "", read_internlm2, nullptr, &kInternLm2Names},
+    {"GraniteForCausalLM", "granite", read_granite, read_granite_gguf},
+    {"InternLM2ForCausalLM", "internlm2", read_internlm2, read_internlm2_gguf, &kInternLm2Names},
     {"LlamaForCausalLM", "llama", read_llama, read_llama_gguf},
     {"MistralForCausalLM", "", read_mistral, read_llama_gguf},
     {"OPTForCausalLM", "", read_opt, nullptr, &kOptNames},
-    {"Olmo2ForCausalLM", "", read_olmo2, nullptr},
-    {"Phi3ForCausalLM", "", read_phi3, nullptr, &kPhi3Names},
-    {"QWenLMHeadModel", "", read_qwen, nullptr, &kQwenNames},
+    {"Olmo2ForCausalLM", "olmo2", read_olmo2, read_olmo2_gguf},
+    {"Phi3ForCausalLM", "phi3", read_phi3, read_phi3_gguf, &kPhi3Names},
+    {"QWenLMHeadModel", "qwen", read_qwen, read_qwen_gguf, &kQwenNames},
     {"Qwen2ForCausalLM", "qwen2", read_qwen2, read_qwen2_gguf},
     {"Qwen3ForCausalLM", "qwen3", read_qwen3, read_qwen3_gguf},
-    {"StableLmForCausalLM", "", read_stablelm, nullptr, &kStableLmNames},
+    {"StableLmForCausalLM", "stablelm", read_stablelm, read_stablelm_gguf, &kStableLmNames},
 };
 
 }  // namespace

@@ -28,4 +28,12 @@ Status read_stablelm(const ConfigFields& fields, ModelConfig& config) {
   return {};
 }
 
+Status read_stablelm_gguf(const GgufFields& fields, ModelConfig& config) {
+  config.norm_type = NormType::kLayer, config.norm_bias = true;
+  if (fields.has_tensor("blk.0.attn_q_norm.weight")) config.qk_norm = QkNorm::kEachHead;
+  // Files say use_parallel_residual of models without it; the norm in front of the MLP tells.
+  config.parallel_blocks = config.shared_norm = !fields.has_tensor("blk.0.ffn_norm.weight");
+  return {};
+}
+
 }  // namespace vllm::model

@@ -53,6 +53,8 @@ constexpr TensorName kGgufTable[] = {
 constexpr TensorName kGgufQkv[] = {
     {kQ, "attn_qkv", Packing::kQkv}, {kK, "attn_qkv", Packing::kQkv}, {kV, "attn_qkv", Packing::kQkv}};
 constexpr TensorName kGgufGateUp[] = {{kGate, "ffn_up", Packing::kGateUp}, {kUp, "ffn_up", Packing::kGateUp}};
+// Falcon with a norm for each block.
+constexpr TensorName kGgufTwoNorms[] = {{kAttentionNorm, "attn_norm_2"}, {kMlpNorm, "attn_norm"}};
 constexpr HfNames kLlamaNames;
 constexpr std::string_view kPrefixes[] = {
     "model.", "language_model.model.", "model.language_model.", "transformer.", "model.decoder.", "decoder.", ""};
@@ -83,6 +85,7 @@ TensorNames::TensorNames(const ModelConfig& config, const Checkpoint* checkpoint
   if (!checkpoint) return;
   if (gguf_) {
     packed_qkv_ = checkpoint->find("blk.0.attn_qkv.weight") != nullptr;
+    two_norms_ = checkpoint->find("blk.0.attn_norm_2.weight") != nullptr;
     packed_gate_up_ = gated_mlp_ && checkpoint->find("blk.0.ffn_gate.weight") == nullptr;
     return;
   }
@@ -102,6 +105,7 @@ const TensorName& TensorNames::row(TensorId id) const {
   const TensorName* found = nullptr;
   if (gguf_) {
     if (packed_qkv_) found = find(kGgufQkv, id);
+    if (!found && two_norms_) found = find(kGgufTwoNorms, id);
     if (!found && packed_gate_up_) found = find(kGgufGateUp, id);
     if (!found) found = find(kGgufTable, id);
   } else {

@@ -71,7 +71,7 @@ class TensorNames {
   std::string join(const TensorName& row, int layer, std::string_view suffix) const;
 
   bool gguf_, post_norms_, gated_mlp_;
-  bool packed_qkv_ = false, packed_gate_up_ = false;  // of GGUF
+  bool packed_qkv_ = false, packed_gate_up_ = false, two_norms_ = false;  // of GGUF
   const HfNames& hf_;
   const Checkpoint* checkpoint_;
   std::string prefix_;
