@@ -2,7 +2,7 @@
 #
 #   add_layer_library(engine_kv LAYER 62 SRCS block_pool.cc DEPS base types LIBS Boost::json TESTS block_pool_test.cc)
 #
-# SRCS   sources; *_avx2.cc and *_avx512.cc get their ISA's flags (run-time dispatch picks the function)
+# SRCS   sources; *_avx2.cc and *_avx512.cc get their ISA's flags (run-time dispatch picks the function); only x86-64 compiles them
 # DEPS   our own targets (checked by layer), LIBS  third-party targets
 # TESTS  *_test.cc files, linked into <name>_test and run by ctest under the label `unit`
 # TEST_DEPS  further targets of ours that only the tests need
@@ -26,6 +26,9 @@ function(add_layer_library name)
   cmake_parse_arguments(A "" "LAYER" "SRCS;DEPS;LIBS;TESTS;TEST_DEPS" ${ARGN})
   if(NOT A_LAYER)
     message(FATAL_ERROR "add_layer_library(${name}): LAYER is missing")
+  endif()
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(FILTER A_SRCS EXCLUDE REGEX "_avx[0-9a-z]*\\.cc$")
   endif()
   vllm_isa_flags(${A_SRCS})
   if(A_SRCS)

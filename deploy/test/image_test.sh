@@ -7,7 +7,7 @@ model=$(realpath "$1") docker=${DOCKER:-docker} builder=${BUILDER:-buildkit} pro
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 say() { echo "image_test: $*" >&2; }
-fail() { say "$*"; "$docker" logs "$name" >&2 2>/dev/null || true; exit 1; }
+fail() { say "$*"; "$docker" logs "$name" >&2 2>&1 || true; exit 1; }
 clean() { "$docker" rm -f "$name" >/dev/null 2>&1 || true; rm -rf "$work"; }
 trap clean EXIT
 
@@ -48,7 +48,7 @@ answers() {
     --model /models/model.gguf --served-model-name=m '--cors-allow-origins "*"' '#' a comment >/dev/null || fail "$what: docker run failed"
   wait_healthy "$what"
   url=http://$("$docker" port "$name" 8000/tcp | head -1)
-  curl -sf "$url/v1/chat/completions" -H 'Content-Type: application/json' -d "$chat" | grep -q Paris || fail "$what: no answer"
+  curl -sf "$url/v1/chat/completions" -H 'Content-Type: application/json' -d "$chat" | grep -q '"content":"[^"]' || fail "$what: no answer"
   inside curl -f -s http://localhost:8000/v1/models >/dev/null || fail "$what: curl inside"
   stamp=$(TZ=Asia/Shanghai date '+%m-%d %H:')
   "$docker" logs "$name" 2>&1 | grep 'Application startup complete' | grep -qE "$stamp|$(TZ=Asia/Shanghai date -d '-10 minutes' '+%m-%d %H:')" || fail "$what: log stamps do not follow TZ"
@@ -67,6 +67,37 @@ answers "uid 12345" --user 12345
 answers "uid 12345, group 0" --user 12345:0 --ipc=host
 answers "read-only" --read-only --tmpfs /tmp --shm-size=2g
 answers "read-only, uid 12345, no capabilities" --read-only --user 12345:12345 --cap-drop ALL --security-opt no-new-privileges
+
+# The hub's cache: below HOME, else a folder that can be written to or that holds the model, with one line in the log.
+repo=$work/hub/models--acme--tiny commit=0123456789012345678901234567890123456789
+mkdir -p "$repo/refs" "$repo/snapshots/$commit"
+printf %s "$commit" > "$repo/refs/main"
+cp "$model" "$repo/snapshots/$commit/model.gguf"
+chmod -R a+rX "$work"
+# cached WHAT LOG-PATTERN OPTIONS...: does --model acme/tiny come out of the mounted cache, and what does the log say?
+cached() {
+  what=$1 pattern=$2; shift 2
+  "$docker" run -d --name "$name" --network none -e HF_HUB_OFFLINE=1 -e VLLM_CPU_KVCACHE_SPACE=1 --health-interval 1s "$@" "$image" --model acme/tiny >/dev/null
+  wait_healthy "$what"
+  "$docker" logs "$name" 2>&1 | grep -q "$pattern" || fail "$what: nothing in the log like '$pattern'"
+  gone
+  say "cache, $what: found"
+}
+cached root 'Model files: /root/.cache/huggingface/hub/' -v "$work:/root/.cache/huggingface"
+cached "read-only mount" 'Model files: /root/.cache/huggingface/hub/' -v "$work:/root/.cache/huggingface:ro" --read-only
+cached "uid 2000" 'Model files: /home/vllm/.cache/huggingface/hub/' --user 2000 -v "$work:/home/vllm/.cache/huggingface"
+cached "uid 12345, root's cache" 'Models are kept in /root/.cache/huggingface/hub: /.cache/huggingface/hub cannot be written to' --user 12345 -v "$work:/root/.cache/huggingface:ro"
+cached "HF_HOME" 'Model files: /data/hub/' --user 12345 -e HF_HOME=/data -v "$work:/data:ro"
+# Where a download would go, by user: nothing can be downloaded here, so the log and the error say it.
+keeps() {
+  pattern=$1; shift
+  "$docker" run --rm --network none "$@" "$image" --model acme/absent 2>&1 | grep -q "$pattern" || fail "with $*: nothing in the log like '$pattern'"
+  say "cache, $*: $pattern"
+}
+keeps 'Models are kept in /root/.cache/huggingface/hub: ' --user 12345 -e HF_HUB_OFFLINE=1
+keeps 'Models are kept in /tmp/vllm-12345/huggingface/hub: ' --user 12345 -e HF_HUB_OFFLINE=1 --read-only --tmpfs /tmp
+keeps 'not in the cache /home/vllm/.cache/huggingface/hub' --user 2000 -e HF_HUB_OFFLINE=1
+keeps 'not in the cache /.cache/huggingface/hub' --user 12345 -e HF_HUB_OFFLINE=1 --read-only
 
 # The health check follows the server's own address, and is green where none runs.
 healthy_with() {

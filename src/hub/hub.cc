@@ -7,6 +7,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "base/mapped_file.h"
+#include "hub/cache_choice.h"
 #include "hub/cache_layout.h"
 #include "hub/download.h"
 #include "hub/file_selection.h"
@@ -187,7 +188,7 @@ Result<fs::path> find_on_hub(const std::string& model, const HubOptions& options
   ASSIGN_OR_RETURN(ModelSpec spec, parse_model_spec(model));
   std::string revision = options.revision.empty() ? "main" : options.revision;
   if (!is_safe_repo_path(revision)) return invalid_argument("--revision \"{}\" is no branch, tag or commit", revision);
-  ASSIGN_OR_RETURN(fs::path cache, hub_cache_folder(options.download_dir));
+  ASSIGN_OR_RETURN(fs::path cache, choose_cache_folder(options.download_dir, spec.repo_id, fallback_caches()));
   ASSIGN_OR_RETURN(std::string token, token_of(options));
   std::string endpoint = hub_endpoint();
   if (!endpoint.starts_with("https://") && !endpoint.starts_with("http://")) {

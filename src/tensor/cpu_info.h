@@ -9,6 +9,14 @@ enum class CpuIsa { kReference, kAvx2, kAvx512 };  // kAvx512 = F, BW, VL, DQ, V
 /// The best ISA that the CPU and operating system support; VLLM_CPU_ISA=reference|avx2|avx512 lowers it (tests).
 CpuIsa cpu_isa();
 bool cpu_has_avx512_bf16();
+
+// The function for `isa`. Other processors have the generic one alone: there the files of these ISAs are not compiled.
+#if defined(__x86_64__)
+#define VLLM_BY_ISA(isa, avx512, avx2, generic) \
+  ((isa) == CpuIsa::kAvx512 ? (avx512) : (isa) == CpuIsa::kAvx2 ? (avx2) : (generic))
+#else
+#define VLLM_BY_ISA(isa, avx512, avx2, generic) (static_cast<void>(isa), (generic))
+#endif
 std::string_view to_string(CpuIsa isa);
 /// "AMD EPYC (avx2 avx512f ...)": for logs and measurements.
 std::string cpu_description();

@@ -6,18 +6,13 @@
 namespace vllm {
 namespace {
 
-ActivationRows rows(CpuIsa isa) {
-  switch (isa) {
-    case CpuIsa::kAvx512: return activation_rows_avx512();
-    case CpuIsa::kAvx2: return activation_rows_avx2();
-    case CpuIsa::kReference: break;
-  }
+ActivationRows activation_rows_generic() {
   return {activation_row<VecGeneric, Silu>, activation_row<VecGeneric, GeluTanh>, activation_row<VecGeneric, Gelu>,
           activation_row<VecGeneric, Relu>};
 }
 
 ActivationRowFn pick(ActivationKind kind, CpuIsa isa) {
-  const ActivationRows r = rows(isa);
+  const ActivationRows r = VLLM_BY_ISA(isa, activation_rows_avx512, activation_rows_avx2, activation_rows_generic)();
   switch (kind) {
     case ActivationKind::kSilu: return r.silu;
     case ActivationKind::kGeluTanh: return r.gelu_tanh;

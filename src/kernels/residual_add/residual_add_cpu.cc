@@ -11,9 +11,7 @@ void residual_add_row_generic(float* x, const float* y, int64_t n, float scale) 
 }
 
 auto pick(CpuIsa isa) {
-  return isa == CpuIsa::kAvx512 ? residual_add_row_avx512
-         : isa == CpuIsa::kAvx2 ? residual_add_row_avx2
-                                : residual_add_row_generic;
+  return VLLM_BY_ISA(isa, residual_add_row_avx512, residual_add_row_avx2, residual_add_row_generic);
 }
 
 }  // namespace
