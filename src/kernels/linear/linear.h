@@ -66,5 +66,8 @@ struct PackedWeight {
 /// True if this weight gains from packing: always, unless it is packed or empty.
 bool wants_packing(const LinearWeight& weight);
 PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool);
+/// The same into memory of the caller: packed_linear_bytes(weight) bytes that outlive the result, zeroed.
+LinearWeight pack_linear_weight(const LinearWeight& weight, std::span<std::byte> storage, ThreadPool& pool);
+size_t packed_linear_bytes(const LinearWeight& weight);
 
 }  // namespace vllm

@@ -10,7 +10,7 @@ namespace {
 struct Avx2 {
   using F = __m256;
   using I = __m256i;
-  static constexpr int kLanes = 8, kTokens = 4, kPlainTokens = 4;
+  static constexpr int kLanes = 8, kTokens = 4, kPlainTokens = 4, kChains = 1;
   static constexpr bool kDotBFloat16 = false, kSignedBytes = true;  // vpmaddubsw would saturate with quants beyond 128
 
   static F zero() { return _mm256_setzero_ps(); }
@@ -51,8 +51,12 @@ struct Avx2 {
     if constexpr (kLeft > 0) return _mm256_slli_epi16(a, kLeft);
     return _mm256_srli_epi16(a, kLeft > 0 ? 0 : -kLeft);
   }
-  // start + sum over kCount vectors of 4 bytes times the 4 signed bytes of x. Pairs are summed in 16 bits, as many as
+  // sum[i] += over kCount vectors of 4 bytes times the 4 signed bytes of x[i]. Pairs are summed in 16 bits, as many as
   // fit: 15 * 127 * 2 * 8, 31 * 127 * 2 * 4, 63 * 127 * 2 * 2 and 128 * 127 * 2 are all below 2^15.
+  template <int kBits, int kCount, int N>
+  static void dot(I (&sum)[N], const I* q, const int8_t* const (&x)[N]) {
+    VLLM_UNROLL for (int i = 0; i < N; ++i) sum[i] = dot<kBits, kCount>(sum[i], q, x[i]);
+  }
   template <int kBits, int kCount>
   static I dot(I start, const I* q, const int8_t* x) {
     constexpr int kRun = kBits == 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1, kStep = kRun < kCount ? kRun : kCount;

@@ -10,7 +10,7 @@ namespace {
 struct Avx512 {
   using F = __m512;
   using I = __m512i;
-  static constexpr int kLanes = 16, kTokens = 16, kPlainTokens = 8;
+  static constexpr int kLanes = 16, kTokens = 16, kPlainTokens = 8, kChains = 4;
   static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
 
   static F zero() { return _mm512_setzero_ps(); }
@@ -51,15 +51,16 @@ struct Avx512 {
     if constexpr (kLeft > 0) return _mm512_slli_epi16(a, kLeft);
     return _mm512_srli_epi16(a, kLeft > 0 ? 0 : -kLeft);
   }
-  // start + sum over kCount vectors of 4 unsigned bytes times the 4 signed bytes of x
-  template <int kBits, int kCount>
-  static I dot(I start, const I* q, const int8_t* x) {
+  // sum[i] += over kCount vectors of 4 unsigned bytes times the 4 signed bytes of x[i]
+  template <int kBits, int kCount, int N>
+  static void dot(I (&sum)[N], const I* q, const int8_t* const (&x)[N]) {
     VLLM_UNROLL for (int j = 0; j < kCount; ++j) {
-      int32_t four;
-      __builtin_memcpy(&four, x + 4 * j, 4);
-      start = _mm512_dpbusd_epi32(start, q[j], _mm512_set1_epi32(four));
+      VLLM_UNROLL for (int i = 0; i < N; ++i) {
+        int32_t four;
+        __builtin_memcpy(&four, x[i] + 4 * j, 4);
+        sum[i] = _mm512_dpbusd_epi32(sum[i], q[j], _mm512_set1_epi32(four));
+      }
     }
-    return start;
   }
 
   static uint32_t largest_bits(const float* x) {

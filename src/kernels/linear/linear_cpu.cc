@@ -177,17 +177,27 @@ void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPoo
 
 bool wants_packing(const LinearWeight& weight) { return !weight.packed && weight.n > 0 && weight.k > 0; }
 
-PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool) {
-  CHECK(!weight.packed);
+size_t packed_linear_bytes(const LinearWeight& weight) {
+  const int64_t panels = linear::round_up(weight.n, linear::kPanelRows) / linear::kPanelRows;
+  return static_cast<size_t>(panels) * linear::panel_bytes(weight.dtype, weight.k);
+}
+
+LinearWeight pack_linear_weight(const LinearWeight& weight, std::span<std::byte> storage, ThreadPool& pool) {
+  CHECK(!weight.packed && storage.size() >= packed_linear_bytes(weight));
   const size_t bytes = linear::panel_bytes(weight.dtype, weight.k);
   const int64_t panels = linear::round_up(weight.n, linear::kPanelRows) / linear::kPanelRows;
-  PackedWeight out{.storage = Buffer(static_cast<size_t>(panels) * bytes), .weight = weight};
   pool.parallel_for(panels, [&](int64_t panel, int) {
     linear::pack_panel(weight.dtype, weight.data, weight.n, weight.k, panel * linear::kPanelRows,
-                       out.storage.data() + static_cast<size_t>(panel) * bytes);
+                       storage.data() + static_cast<size_t>(panel) * bytes);
   });
-  out.weight.data = out.storage.data();
-  out.weight.packed = true;
+  LinearWeight out = weight;
+  out.data = storage.data(), out.packed = true;
+  return out;
+}
+
+PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool) {
+  PackedWeight out{.storage = Buffer(packed_linear_bytes(weight)), .weight = weight};
+  out.weight = pack_linear_weight(weight, {out.storage.data(), out.storage.size()}, pool);
   return out;
 }
 

@@ -6,7 +6,7 @@ namespace vllm::linear {
 namespace {
 
 struct Scalar {
-  static constexpr int kLanes = 16, kTokens = 4, kPlainTokens = 4;
+  static constexpr int kLanes = 16, kTokens = 4, kPlainTokens = 4, kChains = 1;
   static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
   struct F {
     float v[kLanes];
@@ -100,6 +100,10 @@ struct Scalar {
   static I shift(I a) {
     if constexpr (kLeft > 0) return each_int([&](int i) { return a.v[i] << kLeft; });
     return each_int([&](int i) { return a.v[i] >> (kLeft > 0 ? 0 : -kLeft); });
+  }
+  template <int kBits, int kCount, int N>
+  static void dot(I (&sum)[N], const I* q, const int8_t* const (&x)[N]) {
+    for (int i = 0; i < N; ++i) sum[i] = dot<kBits, kCount>(sum[i], q, x[i]);
   }
   template <int kBits, int kCount>
   static I dot(I start, const I* q, const int8_t* x) {

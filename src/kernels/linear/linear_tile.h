@@ -6,7 +6,7 @@
 // B has: kLanes rows a vector; F (floats) and I (kLanes * 4 bytes, or kLanes int32) with load, bcast, mul, fma, fnma
 // (c - a * b), mul_add (fused where that is fast), dot and so on; kTokens and kPlainTokens, how many tokens share one
 // pass over the weight; kSignedBytes: dot takes 8-bit quants as signed, without their offset; kDotBFloat16: it
-// multiplies pairs of bfloat16 as they are (x too).
+// multiplies pairs of bfloat16 as they are (x too); kChains: how many sums of dot run side by side.
 #include "kernels/linear/linear_layout.h"
 #include "kernels/simd/unroll.h"
 
@@ -14,7 +14,7 @@ namespace vllm::linear {
 
 // The 32 quants of kLanes rows as bytes, q[j] holding k = 4j .. 4j + 3 of each row.
 template <class B, int kBits>
-inline void load_quants(const std::byte* w, typename B::I (&q)[8]) {
+VLLM_FORCE_INLINE void load_quants(const std::byte* w, typename B::I (&q)[8]) {
   if constexpr (kBits == 8) {
     VLLM_UNROLL for (int j = 0; j < 8; ++j) q[j] = B::load_bytes8(w + j * kVector);
   } else {
@@ -43,54 +43,93 @@ inline void load_quants(const std::byte* w, typename B::I (&q)[8]) {
   }
 }
 
-// start + the sum over kCount vectors, from vector kFirst on, of bytes times the integers of x. The sums of the two
-// terms are apart until the end: two chains of half the length.
-template <class B, int kBits, int kFirst, int kCount, int kTerms>
-inline typename B::I dot_terms(typename B::I start, const typename B::I (&q)[8], const QuantizedBlock<kTerms>& x) {
-  const auto last = B::template dot<kBits, kCount>(start, q + kFirst, x.terms[kTerms - 1] + 4 * kFirst);
-  if constexpr (kTerms == 1) return last;
-  const auto first = B::template dot<kBits, kCount>(B::zero_int(), q + kFirst, x.terms[0] + 4 * kFirst);
-  static_assert(kTermRatio == (1 << 8) - (1 << 1));
-  return B::add_int(last, B::sub_int(B::template shift_int<8>(first), B::template shift_int<1>(first)));
-}
-
-// acc[t] += the sum over one block, for T tokens.
-template <class B, DType D, int T, int kTerms>
-inline void quantized_block(const typename B::I (&q)[8], const typename B::F (&scale)[2], const typename B::F (&min)[2],
-                            const std::byte* x, int64_t x_stride, typename B::F (&acc)[T]) {
-  constexpr QuantLayout kLayout = quant_layout(D);
-  constexpr bool kOffset = kLayout.offset >= 0 && !(B::kSignedBytes && kLayout.bits == 8);
-  VLLM_UNROLL for (int t = 0; t < T; ++t, x += x_stride) {
-    const auto* block = reinterpret_cast<const QuantizedBlock<kTerms>*>(x);
-    const auto x_scale = B::bcast(&block->scale);
-    if constexpr (kLayout.groups == 1) {
-      auto start = B::zero_int();
-      if constexpr (kOffset) start = B::template shift_int<kLayout.offset>(B::bcast(&block->neg_sum));
-      const auto sum = B::to_float(dot_terms<B, kLayout.bits, 0, 8>(start, q, *block));
-      acc[t] = B::fma(B::mul(sum, scale[0]), x_scale, acc[t]);
-      if constexpr (kLayout.has_min) acc[t] = B::fnma(min[0], B::bcast(&block->scaled_sum), acc[t]);
-    } else {
-      const auto neg_low = B::bcast(&block->neg_sum_low), neg_high = B::sub_int(B::bcast(&block->neg_sum), neg_low);
-      auto start_low = B::zero_int(), start_high = B::zero_int();
-      if constexpr (kOffset) {
-        start_low = B::template shift_int<kLayout.offset>(neg_low);
-        start_high = B::template shift_int<kLayout.offset>(neg_high);
-      }
-      auto sum = B::mul(B::to_float(dot_terms<B, kLayout.bits, 0, 4>(start_low, q, *block)), scale[0]);
-      sum = B::fma(B::to_float(dot_terms<B, kLayout.bits, 4, 4>(start_high, q, *block)), scale[1], sum);
-      if constexpr (kLayout.has_min) {
-        sum = B::fma(min[0], B::to_float(neg_low), sum);
-        sum = B::fma(min[1], B::to_float(neg_high), sum);
-      }
-      acc[t] = B::fma(sum, x_scale, acc[t]);
+// sum[i] += over kCount vectors, from vector kFirst on, of bytes times the integers of x[i], for N tokens whose chains
+// of additions run side by side. Those of the two terms are apart until the end.
+template <class B, int kBits, int kFirst, int kCount, int kTerms, int N>
+VLLM_FORCE_INLINE void dot_terms(typename B::I (&sum)[N], const typename B::I (&q)[8],
+                                 const QuantizedBlock<kTerms>* const (&x)[N]) {
+  if constexpr (kTerms == 1) {
+    const int8_t* values[N];
+    VLLM_UNROLL for (int i = 0; i < N; ++i) values[i] = x[i]->terms[0] + 4 * kFirst;
+    B::template dot<kBits, kCount, N>(sum, q + kFirst, values);
+  } else {
+    const int8_t* values[2 * N];
+    typename B::I both[2 * N];
+    VLLM_UNROLL for (int i = 0; i < N; ++i) {
+      both[i] = sum[i], both[N + i] = B::zero_int();
+      values[i] = x[i]->terms[1] + 4 * kFirst, values[N + i] = x[i]->terms[0] + 4 * kFirst;
+    }
+    B::template dot<kBits, kCount, 2 * N>(both, q + kFirst, values);
+    static_assert(kTermRatio == (1 << 8) - (1 << 1));
+    VLLM_UNROLL for (int i = 0; i < N; ++i) {
+      const auto first = both[N + i];
+      sum[i] = B::add_int(both[i], B::sub_int(B::template shift_int<8>(first), B::template shift_int<1>(first)));
     }
   }
 }
 
+// acc[i] += the sum over one block, for the N tokens whose blocks are given.
+template <class B, DType D, int kTerms, int N, int kFirst, int T>
+VLLM_FORCE_INLINE void block_of_tokens(const typename B::I (&q)[8], const typename B::F (&scale)[2],
+                                       const typename B::F (&min)[2], const QuantizedBlock<kTerms>* const (&x)[N],
+                                       typename B::F (&acc)[T]) {
+  constexpr QuantLayout kLayout = quant_layout(D);
+  constexpr bool kOffset = kLayout.offset >= 0 && !(B::kSignedBytes && kLayout.bits == 8);
+  typename B::I low[N], high[N];
+  typename B::I neg_low[N], neg_high[N];
+  VLLM_UNROLL for (int i = 0; i < N; ++i) {
+    low[i] = high[i] = B::zero_int();
+    if constexpr (kLayout.groups == 1) {
+      if constexpr (kOffset) low[i] = B::template shift_int<kLayout.offset>(B::bcast(&x[i]->neg_sum));
+    } else {
+      neg_low[i] = B::bcast(&x[i]->neg_sum_low), neg_high[i] = B::sub_int(B::bcast(&x[i]->neg_sum), neg_low[i]);
+      if constexpr (kOffset) {
+        low[i] = B::template shift_int<kLayout.offset>(neg_low[i]);
+        high[i] = B::template shift_int<kLayout.offset>(neg_high[i]);
+      }
+    }
+  }
+  if constexpr (kLayout.groups == 1) {
+    dot_terms<B, kLayout.bits, 0, 8, kTerms, N>(low, q, x);
+    VLLM_UNROLL for (int i = 0; i < N; ++i) {
+      auto& sum = acc[kFirst + i];
+      sum = B::fma(B::mul(B::to_float(low[i]), scale[0]), B::bcast(&x[i]->scale), sum);
+      if constexpr (kLayout.has_min) sum = B::fnma(min[0], B::bcast(&x[i]->scaled_sum), sum);
+    }
+  } else {
+    dot_terms<B, kLayout.bits, 0, 4, kTerms, N>(low, q, x);
+    dot_terms<B, kLayout.bits, 4, 4, kTerms, N>(high, q, x);
+    VLLM_UNROLL for (int i = 0; i < N; ++i) {
+      auto sum = B::mul(B::to_float(low[i]), scale[0]);
+      sum = B::fma(B::to_float(high[i]), scale[1], sum);
+      if constexpr (kLayout.has_min) {
+        sum = B::fma(min[0], B::to_float(neg_low[i]), sum);
+        sum = B::fma(min[1], B::to_float(neg_high[i]), sum);
+      }
+      acc[kFirst + i] = B::fma(sum, B::bcast(&x[i]->scale), acc[kFirst + i]);
+    }
+  }
+}
+
+// acc[t] += the sum over one block, for tokens [kFirst, T).
+template <class B, DType D, int T, int kTerms, int kFirst = 0>
+VLLM_FORCE_INLINE void quantized_block(const typename B::I (&q)[8], const typename B::F (&scale)[2],
+                                       const typename B::F (&min)[2], const std::byte* x, int64_t x_stride,
+                                       typename B::F (&acc)[T]) {
+  constexpr int kTogether = B::kChains / kTerms < T - kFirst ? B::kChains / kTerms : T - kFirst;
+  constexpr int N = kTogether < 1 ? 1 : kTogether;
+  const QuantizedBlock<kTerms>* blocks[N];
+  VLLM_UNROLL for (int i = 0; i < N; ++i) {
+    blocks[i] = reinterpret_cast<const QuantizedBlock<kTerms>*>(x + (kFirst + i) * x_stride);
+  }
+  block_of_tokens<B, D, kTerms, N, kFirst, T>(q, scale, min, blocks, acc);
+  if constexpr (kFirst + N < T) quantized_block<B, D, T, kTerms, kFirst + N>(q, scale, min, x, x_stride, acc);
+}
+
 // acc[t] = the sum over all k, for T tokens and kLanes rows of a panel, from row kLane on.
 template <class B, DType D, int T, int kTerms, int kLane>
-inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride,
-                          typename B::F (&acc)[T]) {
+VLLM_FORCE_INLINE void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride,
+                                     typename B::F (&acc)[T]) {
   constexpr QuantLayout kLayout = quant_layout(D);
   VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t] = B::zero();
   for (int64_t units = k / (kBlock * kLayout.blocks_per_unit()); units > 0; --units) {
@@ -122,8 +161,8 @@ inline void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int
 
 // acc[t][v] = the sum over all k, for T tokens and kPanels panels of kLanes-row vectors v; plain weights.
 template <class B, DType D, int T, int kPanels>
-inline void plain_sum(const std::byte* w, size_t panel_bytes, int64_t k, const std::byte* x, int64_t x_stride,
-                      typename B::F (&acc)[T][kPanels * kPanelRows / B::kLanes]) {
+VLLM_FORCE_INLINE void plain_sum(const std::byte* w, size_t panel_bytes, int64_t k, const std::byte* x,
+                                 int64_t x_stride, typename B::F (&acc)[T][kPanels * kPanelRows / B::kLanes]) {
   constexpr int kPerPanel = kPanelRows / B::kLanes, kVectors = kPanels * kPerPanel;
   constexpr int kTogether = D == DType::kBFloat16 ? 2 : 1, kElementBytes = D == DType::kFloat32 ? 4 : 2;
   constexpr bool kDot = D == DType::kBFloat16 && B::kDotBFloat16;
@@ -158,7 +197,7 @@ inline void plain_sum(const std::byte* w, size_t panel_bytes, int64_t k, const s
 
 // Bias, residual and store of one vector of `rows` rows (the valid ones, at most kLanes).
 template <class B>
-inline void finish(const typename B::F& sum, int64_t rows, const float* bias, bool add_to_out, float* out) {
+VLLM_FORCE_INLINE void finish(const typename B::F& sum, int64_t rows, const float* bias, bool add_to_out, float* out) {
   if (rows >= B::kLanes) {
     auto value = bias != nullptr ? B::add(sum, B::load_float(bias)) : sum;
     B::store(out, add_to_out ? B::add(B::load_float(out), value) : value);

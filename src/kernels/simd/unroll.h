@@ -5,3 +5,5 @@
 #else
 #define VLLM_UNROLL _Pragma("GCC unroll 16")
 #endif
+// What holds vectors in registers across its pieces must be one function.
+#define VLLM_FORCE_INLINE inline __attribute__((always_inline))
