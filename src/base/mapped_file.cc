@@ -53,6 +53,15 @@ MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release(std::span<const std::byte> part) const {
+  if (part.empty() || part.data() < data_ || part.data() + part.size() > data_ + size_) return;
+  // Whole pages, neighbours at the edges included: they come back from the page cache when they are read.
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t begin = static_cast<size_t>(part.data() - data_) / page * page,
+               end = static_cast<size_t>(part.data() + part.size() - data_);
+  ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
 Result<std::string> read_file(const std::filesystem::path& path, size_t max_bytes) {
   Fd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   ASSIGN_OR_RETURN(size_t size, regular_size(file, path));

@@ -1,6 +1,7 @@
 // vllm bench roofline
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <map>
 
 #include "bench/bench_command.h"
@@ -13,6 +14,7 @@
 #include "kernels/linear/linear_layout.h"
 #include "kernels/peak/peak.h"
 #include "model/config.h"
+#include "tensor/arena.h"
 #include "tensor/cpu_info.h"
 
 namespace vllm::bench {
@@ -82,11 +84,13 @@ class Roofline {
       for (const LinearWeight& w : call.weights) max_k_ = std::max(max_k_, w.k), max_n_ = std::max(max_n_, w.n);
     }
     for (auto& [name, group] : groups_) bytes_ += group.bytes;
-    memory_ = Buffer(std::clamp<size_t>(bytes_, 64 << 20, 1 << 30));
+    const std::span<std::byte> memory = arena_.allocate(std::clamp<size_t>(bytes_, 64 << 20, 1 << 30));
+    std::memset(memory.data(), 1, memory.size());
+    memory_ = memory;
   }
 
   json::object run() {
-    ceilings_ = {measure_peaks(pool_), measure_read_bandwidth({memory_.data(), memory_.size()}, pool_)};
+    ceilings_ = {measure_peaks(pool_), measure_read_bandwidth(memory_, pool_)};
     std::printf("\n%d thread%s: read %.1f GB/s over %.0f MB; peak int8 %.2f TOPS, bfloat16 %.2f, float32 %.2f TFLOPS\n",
                 pool_.num_threads(), pool_.num_threads() == 1 ? "" : "s", ceilings_.read / 1e9,
                 static_cast<double>(memory_.size()) / 1e6, ceilings_.peak.int8_ops / 1e12,
@@ -141,8 +145,7 @@ class Roofline {
       }
     };
     // In a step the weights of the other calls have pushed these out of the caches.
-    return best_seconds(pool_, run,
-                        [&] { measure_read_bandwidth({memory_.data(), memory_.size()}, pool_, tokens == 1); });
+    return best_seconds(pool_, run, [&] { measure_read_bandwidth(memory_, pool_, tokens == 1); });
   }
 
   double peak_of(DType dtype) const {
@@ -185,7 +188,8 @@ class Roofline {
   std::vector<std::string_view> order_;
   size_t bytes_ = 0;
   int64_t max_k_ = 0, max_n_ = 0;
-  Buffer memory_;
+  Arena arena_;
+  std::span<const std::byte> memory_;
   Ceilings ceilings_;
   std::vector<float> x_, out_;
   std::vector<std::byte> workspace_;

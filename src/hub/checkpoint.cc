@@ -26,6 +26,10 @@ class MappedCheckpoint : public Checkpoint {
     for (const auto& [name, tensor] : tensors_) bytes += tensor.data.size();
     return bytes;
   }
+  void release(std::span<const std::byte> part) const override {
+    for (const MappedFile& file : files_) file.release(part);
+    for (const GgufFile& file : ggufs_) file.release(part);
+  }
   const GgufFile* gguf() const override { return ggufs_.empty() ? nullptr : &ggufs_.front(); }
 
   Status add_safetensors(const std::filesystem::path& path, const std::map<std::string, std::string>& file_of) {

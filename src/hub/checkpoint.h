@@ -28,6 +28,8 @@ class Checkpoint {
   virtual const CheckpointTensor* find(std::string_view name) const = 0;
   virtual std::vector<std::string_view> names() const = 0;
   virtual size_t total_bytes() const = 0;
+  /// Give back the memory of mapped bytes that will hardly be read again; they stay readable.
+  virtual void release(std::span<const std::byte>) const {}
   /// The GGUF file behind it, or nullptr (metadata: config and tokenizer).
   virtual const GgufFile* gguf() const { return nullptr; }
 };

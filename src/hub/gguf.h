@@ -45,6 +45,8 @@ class GgufFile {
   const std::map<std::string_view, GgufValue>& metadata() const { return metadata_; }
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* find_tensor(std::string_view name) const;
+  /// See MappedFile::release.
+  void release(std::span<const std::byte> part) const { file_.release(part); }
 
  private:
   Status parse_bytes(std::span<const std::byte> bytes);

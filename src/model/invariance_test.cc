@@ -70,7 +70,7 @@ TEST(Invariance, BatchChunksPagesAndThreads) {
   }
 }
 
-// A batch of more than 2,048 tokens goes through the layers in slices that cut prompts anywhere.
+// A batch of more than 512 tokens goes through the layers in slices that cut prompts anywhere.
 TEST(Invariance, SlicesOfALargeBatch) {
   ThreadPool pool(2);
   auto model = dummy_model("mistral-window", DType::kBFloat16, pool);

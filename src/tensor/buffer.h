@@ -1,24 +1,15 @@
 #pragma once
 // Owned, 64-byte aligned host memory, zeroed.
 #include <cstddef>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
-
-#include "base/check.h"
 
 namespace vllm {
 
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(size_t bytes) : size_(bytes) {
-    if (bytes == 0) return;
-    size_t padded = (bytes + 63) / 64 * 64;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, padded)));
-    CHECK(data_ != nullptr);
-    std::memset(data_.get(), 0, padded);
-  }
+  /// Large buffers are fresh pages of the system: those that nobody touches take no memory.
+  explicit Buffer(size_t bytes);
   std::byte* data() const { return data_.get(); }
   template <typename T>
   T* as() const {
@@ -28,7 +19,8 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(std::byte* p) const { std::free(p); }
+    size_t mapped;  // bytes of the mapping; 0: from malloc
+    void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte[], Free> data_;
   size_t size_ = 0;

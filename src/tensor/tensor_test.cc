@@ -2,8 +2,11 @@
 
 #include <atomic>
 #include <cmath>
+#include <span>
 #include <vector>
 
+#include "tensor/arena.h"
+#include "tensor/buffer.h"
 #include "tensor/cpu_info.h"
 #include "tensor/dtype.h"
 #include "tensor/tensor_view.h"
@@ -34,6 +37,34 @@ TEST(TensorView, SlicesAndConverts) {
   EXPECT_EQ(t(2, 1), 9.0f);
   TensorView<const void, 2> v = t.slice(1, 3);
   EXPECT_EQ(v.as<const float>()(0, 3), 7.0f);
+}
+
+TEST(Arena, GivesAlignedZeroedMemoryApart) {
+  Arena arena;
+  std::vector<std::span<std::byte>> parts;
+  for (size_t bytes : {size_t{1}, size_t{100}, size_t{64} << 20, size_t{70} << 20, size_t{7}}) {
+    parts.push_back(arena.allocate(bytes));
+    EXPECT_EQ(parts.back().size(), bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(parts.back().data()) % 64, 0u);
+    EXPECT_EQ(parts.back().front(), std::byte{0});
+    parts.back().front() = parts.back().back() = std::byte{static_cast<unsigned char>(parts.size())};
+  }
+  Arena moved = std::move(arena);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    EXPECT_EQ(parts[i].front(), std::byte{static_cast<unsigned char>(i + 1)});
+    EXPECT_EQ(parts[i].back(), std::byte{static_cast<unsigned char>(i + 1)});
+  }
+}
+
+TEST(Buffer, IsZeroedAndAligned) {
+  for (size_t bytes : {size_t{0}, size_t{1}, size_t{1000}, size_t{1} << 20, (size_t{5} << 20) + 3}) {
+    Buffer buffer(bytes);
+    EXPECT_EQ(buffer.size(), bytes);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 64, 0u);
+    for (size_t i = 0; i < bytes; i += 997) EXPECT_EQ(buffer.data()[i], std::byte{0});
+    Buffer other = std::move(buffer);
+    if (bytes > 0) other.data()[bytes - 1] = std::byte{1};
+  }
 }
 
 TEST(ThreadPool, RunsEveryTileOnce) {

@@ -124,4 +124,5 @@ def main():
             print(f"{name:16} {load:12} {metric:18} {row['value']:10.2f} {unit}  ({row['min']:.2f} to {row['max']:.2f})")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 // The one decoder behind every architecture of kArchs: transformer blocks of attention over paged KV and an MLP, whose
 // norms, positions, activations and scales ModelConfig's fields choose.
 //
-// A step goes through all layers in slices of at most 2,048 tokens, so scratch does not grow with the batch. The
+// A step goes through all layers in slices of at most 512 tokens, so scratch does not grow with the batch. The
 // residual stream, norms and softmax are float32; weights and KV are as loaded.
 #include <vector>
 
@@ -14,7 +14,7 @@ namespace vllm::model {
 
 class Decoder final : public Model {
  public:
-  static constexpr int64_t kSliceTokens = 2048;
+  static constexpr int64_t kSliceTokens = 512;
   static constexpr int64_t kLogitsRows = 256;  // rows of a compute_logits call
 
   Decoder(ModelConfig config, const LoadOptions& options, DecoderWeights weights, int num_threads);

@@ -8,6 +8,7 @@
 #include "hub/checkpoint.h"
 #include "kernels/linear/linear.h"
 #include "model/model.h"
+#include "tensor/arena.h"
 #include "tensor/buffer.h"
 #include "tensor/thread_pool.h"
 
@@ -44,6 +45,7 @@ struct DecoderWeights {
   size_t bytes = 0;                              // of all weights, mapped ones too
   std::shared_ptr<const Checkpoint> checkpoint;  // keeps mapped weights alive; null for dummy weights
   std::vector<Buffer> owned;
+  Arena packed;  // what the linear op reads
 };
 
 /// Find every tensor by its HF or GGUF name, check its shape, and convert or pack it where needed. A missing or

@@ -34,6 +34,7 @@ class Loader {
     }
     if (c.tie_word_embeddings) {
       weights_.lm_head.weight = pack(embedding, true);
+      release_rows(embedding);
     } else {
       ASSIGN_OR_RETURN(weights_.lm_head.weight, matrix(TensorId::kLmHead, 0, true));
     }
@@ -111,17 +112,23 @@ class Loader {
       convert_matrix(m, copy.data(), dtype, pool_);
       w.data = copy.data();
     }
-    return to_pack ? pack(w, !copied) : w;
+    if (to_pack) w = pack(w, !copied);
+    if (to_pack || copied) weights_.checkpoint->release(m.tensor->data);
+    return w;
   }
 
   // `keep_source`: the unpacked form is mapped or used elsewhere; otherwise it is the newest buffer and goes.
   LinearWeight pack(const LinearWeight& w, bool keep_source) {
     if (!wants_packing(w)) return w;
-    PackedWeight packed = pack_linear_weight(w, pool_);
-    if (packed.storage.size() == 0) return packed.weight;
+    LinearWeight packed = pack_linear_weight(w, weights_.packed.allocate(packed_linear_bytes(w)), pool_);
     if (!keep_source) weights_.owned.pop_back();
-    weights_.owned.push_back(std::move(packed.storage));
-    return packed.weight;
+    return packed;
+  }
+
+  // A table of which a step reads some rows only.
+  void release_rows(const LinearWeight& w) {
+    const size_t bytes = row_bytes(w.dtype, w.k) * static_cast<size_t>(w.n);
+    if (weights_.checkpoint) weights_.checkpoint->release({static_cast<const std::byte*>(w.data), bytes});
   }
 
   LinearWeight dummy(TensorId id, int layer) {
