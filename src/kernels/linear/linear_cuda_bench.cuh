@@ -134,5 +134,7 @@ struct BenchBase {
 /// Times of the parts of a prefill layer that are not GEMMs, and of cuBLASLt's algorithms (linear_prefill_bench.cu).
 void bench_parts(BenchBase& bench);
 void bench_algorithms(BenchBase& bench);
+/// Cuts of the lm_head at few tokens (linear_head_bench.cu).
+void bench_head(BenchBase& bench, const Shape& shape, int tokens);
 
 }  // namespace vllm::linear_bench

@@ -34,8 +34,11 @@ struct LinearConfig {
   LinearKind kind = LinearKind::kSimt;
   bool fused_norm = false;  // the kernel normalizes itself; else rms_norm_cuda runs first
   // kStream:
-  int row_groups = 1;      // of 8 weight rows each, in a block's tile: 1, 2, 3, 4 or 6
-  bool staged_x = false;   // x lies in shared memory as a whole (at most 8 tokens); else it streams beside the weight
+  int row_groups = 1;     // of 8 weight rows each, in a block's tile: 1, 2, 3, 4 or 6
+  bool staged_x = false;  // x lies in shared memory as a whole (at most 8 tokens); else it streams beside the weight
+  // No SM takes two blocks. Else those that start while the kernel in front still fills some SMs end up in pairs, and
+  // other SMs without any.
+  bool alone = false;
   int prefetch_units = 0;  // of 64 k: how far beyond the ring L2 is filled before the kernel in front is done
   int grid = 0;            // blocks; each takes every grid-th tile (also of kGemv)
   int k_split = 1;         // kGemv: warps that share a pair of rows: 1, 2, 4 or 8

@@ -63,6 +63,7 @@ TEST(LinearCudaPlan, TilesAreThoseThatWereMeasuredBest) {
     EXPECT_EQ(config.staged_x, c.staged) << c.n << " x " << c.k << ", " << c.tokens;
     EXPECT_EQ(config.fused_norm, c.staged && c.tokens <= 2) << c.n << " x " << c.k << ", " << c.tokens;
     EXPECT_EQ(config.grid, std::min(tiles, h200.sm_count));
+    EXPECT_EQ(config.alone, !c.staged || c.n > 65536);
   }
 }
 

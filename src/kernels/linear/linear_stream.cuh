@@ -8,6 +8,8 @@
 // which leaves the sum as it is. The first units of the weight are on their way before the kernel in front is done.
 //   kStaged   x (or its norm) lies in shared memory, at most 8 tokens; else it streams through the ring too
 //   H         8 tokens or 16
+#include <algorithm>
+
 #include "kernels/linear/linear_epilogue.cuh"
 #include "kernels/linear/linear_mma.cuh"
 #include "tensor/cuda/launch.cuh"
@@ -15,7 +17,8 @@
 namespace vllm::linear_cuda_impl {
 
 inline constexpr int kStreamWarps = 8, kStreamThreads = 32 * kStreamWarps;
-inline constexpr int kUnit = 64;  // k that a warp takes at a time: one cache line of each row
+inline constexpr int kAloneBytes = 116000;  // more than half of an SM's shared memory
+inline constexpr int kUnit = 64;            // k that a warp takes at a time: one cache line of each row
 
 struct StreamArgs {
   const void* weight;
@@ -279,7 +282,8 @@ __global__ void __launch_bounds__(kStreamThreads, 2) linear_stream(const __grid_
 
 template <typename T, int R, int H, bool kStaged>
 Status run_stream(const StreamArgs& args, const LinearConfig& config, StreamRef stream) {
-  const int bytes = stream_shared_bytes(R, H, kStaged, args.num_tokens, args.k);
+  int bytes = stream_shared_bytes(R, H, kStaged, args.num_tokens, args.k);
+  if (config.alone) bytes = std::max(bytes, kAloneBytes);
   const LaunchShape shape{dim3(static_cast<unsigned>(config.grid)), dim3(kStreamThreads), static_cast<size_t>(bytes)};
   return launch(linear_stream<T, R, H, kStaged>, shape, stream, args);
 }
