@@ -95,13 +95,12 @@ void Generation::take_output(Choice& choice, EngineOutput&& output, bool& wants_
   if (!output.prompt_logprobs.empty()) choice.prompt_logprobs = std::move(output.prompt_logprobs);
   const bool engine_finished = output.finish_reason.has_value();
   std::string error = std::move(output.error);
-  EngineOutput seen;  // what measure() looks at, before the tokens are moved on
-  seen.num_cached_tokens = output.num_cached_tokens, seen.num_preemptions = output.num_preemptions;
-  seen.scheduled_time_s = output.scheduled_time_s;
-
+  Measured seen{.num_cached_tokens = output.num_cached_tokens,
+                .num_preemptions = output.num_preemptions,
+                .scheduled_time_s = output.scheduled_time_s};
   OutputDelta delta = choice.processor->process(std::move(output));
   choice.num_tokens += static_cast<int>(delta.token_ids.size());
-  seen.new_token_ids = delta.token_ids;
+  seen.num_new_tokens = static_cast<int>(delta.token_ids.size());
   seen.finish_reason = delta.finish_reason;
   measure(choice, seen, now_s);
   if (delta.stopped_by_string && !engine_finished) wants_abort = true;
@@ -133,8 +132,8 @@ void Generation::take_output(Choice& choice, EngineOutput&& output, bool& wants_
   if (cancelled_) wants_abort = true;
 }
 
-void Generation::measure(Choice& choice, const EngineOutput& output, double now_s) {
-  const int new_tokens = static_cast<int>(output.new_token_ids.size());
+void Generation::measure(Choice& choice, const Measured& output, double now_s) {
+  const int new_tokens = output.num_new_tokens;
   if (metrics_ && new_tokens > 0) {
     if (!choice.began) {
       metrics_->on_prompt(static_cast<int>(prompts_[choice.prompt].token_ids.size()), output.num_cached_tokens);

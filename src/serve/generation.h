@@ -79,7 +79,12 @@ class Generation {
   };
   // All of these under mutex_.
   void take_output(Choice& choice, EngineOutput&& output, bool& wants_abort);
-  void measure(Choice& choice, const EngineOutput& output, double now_s);
+  struct Measured {  // what the metrics want of an output
+    int num_new_tokens = 0, num_cached_tokens = 0, num_preemptions = 0;
+    double scheduled_time_s = 0;
+    std::optional<FinishReason> finish_reason = {};
+  };
+  void measure(Choice& choice, const Measured& output, double now_s);
   void show(Choice& choice);
   void show_completion(Choice& choice, std::string& out);
   void show_chat(Choice& choice, std::string& out);

@@ -4,6 +4,7 @@
 namespace vllm::serve {
 namespace {
 
+constexpr size_t kChunkBytes = 512;  // a chunk with a word or two
 using Ids = std::optional<std::span<const TokenId>>;
 
 Ids ids_if(bool wanted, const std::vector<TokenId>& ids) { return wanted ? Ids(ids) : std::nullopt; }
@@ -12,6 +13,7 @@ Ids ids_if(bool wanted, const std::vector<TokenId>& ids) { return wanted ? Ids(i
 
 void Generation::show(Choice& choice) {
   std::string out;
+  out.reserve(kChunkBytes);
   if (options_.chat) {
     show_chat(choice, out);
   } else {

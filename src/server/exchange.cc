@@ -27,10 +27,11 @@ class Notice {
   explicit Notice(std::mutex& mutex) : lock_(mutex) {}
   ~Notice() {
     lock_.unlock();
-    if (wake) wake();
+    if (wake) (*wake)();
     if (callback) callback();
   }
-  std::function<void()> wake, callback;
+  std::shared_ptr<const std::function<void()>> wake;
+  std::function<void()> callback;
 
  private:
   std::unique_lock<std::mutex> lock_;
@@ -39,7 +40,7 @@ class Notice {
 }  // namespace
 
 Exchange::Exchange(std::function<void()> wake, size_t max_pending_bytes)
-    : wake_(std::move(wake)), max_pending_bytes_(max_pending_bytes) {}
+    : wake_(std::make_shared<const std::function<void()>>(std::move(wake))), max_pending_bytes_(max_pending_bytes) {}
 
 std::shared_ptr<serve::ResponseWriter> Exchange::make_writer(std::shared_ptr<Exchange> exchange) {
   return std::make_shared<Handle>(std::move(exchange));

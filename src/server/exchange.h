@@ -49,8 +49,8 @@ class Exchange {
   void abandon();
   void close_locked(std::function<void()>& callback);
 
-  mutable std::mutex mutex_;  // guards everything below
-  std::function<void()> wake_;
+  mutable std::mutex mutex_;                           // guards everything below
+  std::shared_ptr<const std::function<void()>> wake_;  // shared: it is taken out of the lock for every write
   const size_t max_pending_bytes_;
   enum class Phase { kOpen, kStreaming, kComplete, kClosed } phase_ = Phase::kOpen;
   Output output_;
