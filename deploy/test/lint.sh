@@ -24,4 +24,12 @@ cd ../..
 for guide in deploy/test/guides/compose*.yaml; do "$bin/docker-compose" -f "$guide" --env-file /dev/null config -q; done
 version=$(sed -n 's/^set(VLLM_API_VERSION \([0-9.]*\)).*/\1/p' CMakeLists.txt)-cpp.$(sed -n 's/^project(vllm VERSION \([0-9.]*\) .*/\1/p' CMakeLists.txt)
 grep -q "image.version=\"$version\"" Dockerfile || { echo "lint.sh: the Dockerfile's version label is not $version" >&2; exit 1; }
+# Every text that the documentation tells people to look for stands in the sources (where long ones are folded: compared without quotes and line breaks).
+sources=$(mktemp)
+git ls-files 'src/*.cc' | grep -v _test | xargs cat | tr '\n' ' ' | sed 's/" *"//g' > "$sources"
+# shellcheck disable=SC2016
+sed -n '/^| the log says/,/^$/s/^| `\([^`]*\)` |.*/\1/p' docs/deployment.md | while read -r text; do
+  grep -qF -e "$text" "$sources" || { echo "lint.sh: docs/deployment.md: no source has the text: $text" >&2; exit 1; }
+done
+rm "$sources"
 echo "lint.sh: clean"
