@@ -174,6 +174,12 @@ TEST(Families, FieldsOfPublishedFiles) {
   EXPECT_EQ(changed("gpt2", R"({"scale_attn_weights": false})")->attention_scale, 1);
 }
 
+TEST(Families, FirstNamesOfAnArchitecture) {
+  ModelConfig rw = changed("falcon", R"({"architectures": ["RWForCausalLM"], "tie_word_embeddings": "DROP"})").value();
+  EXPECT_TRUE(rw.parallel_blocks && rw.tie_word_embeddings);
+  EXPECT_TRUE(changed("stablelm", R"({"architectures": ["StableLMEpochForCausalLM"]})")->norm_bias);
+}
+
 TEST(Families, LearnedPositionsBoundTheContext) {
   Golden g = load_golden("opt");
   ThreadPool pool(1);
@@ -181,6 +187,10 @@ TEST(Families, LearnedPositionsBoundTheContext) {
   ASSERT_FALSE(model);
   EXPECT_EQ(model.error().message, "a context of 65 tokens is longer than the model's table of 64 learned positions");
   EXPECT_TRUE(load_model(g.config, g.weights, {.max_model_len = 64}, pool));
+  g.config.max_position = int64_t{1} << 30, g.config.hidden_size = 1 << 16;
+  auto huge = load_model(g.config, nullptr, {.dummy_weights = true}, pool);
+  ASSERT_FALSE(huge);
+  EXPECT_NE(huge.error().message.find("available memory"), std::string::npos) << huge.error().message;
 }
 
 // The first Qwen's base grows with the context asked for, not with the prompt; other dynamic ropes take an alpha.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "hub/checkpoint.h"
 #include "model/model.h"
@@ -68,6 +69,25 @@ TEST(Invariance, BatchChunksPagesAndThreads) {
       }
     }
   }
+}
+
+// The same for every family, in one type and one awkward form.
+TEST(Invariance, EveryFamily) {
+  int cases = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("tests/golden/models")) {
+    if (!entry.is_directory()) continue;
+    const std::string golden = entry.path().filename().string();
+    ThreadPool single(1), several(3);
+    auto model = dummy_model(golden.c_str(), DType::kFloat32, single);
+    Prompts prompts = make_prompts({1, 70, 33}, model->config().vocab_size);
+    auto together = TokenRunner(*model, several, {.chunk = 7, .block_size = 8, .release_windows = true}).run(prompts);
+    for (size_t p = 0; p < prompts.size(); ++p) {
+      EXPECT_TRUE(same_bits(TokenRunner(*model, single, {}).run({prompts[p]}).front(), together[p]))
+          << golden << " prompt " << p;
+    }
+    ++cases;
+  }
+  EXPECT_EQ(cases, 30);
 }
 
 // A batch of more than 512 tokens goes through the layers in slices that cut prompts anywhere.

@@ -20,7 +20,7 @@ constexpr TensorName kNames[] = {
 
 void set_common(ModelConfig& config) {
   config.norm_type = NormType::kLayer, config.norm_bias = true;
-  config.position = PositionType::kLearned;
+  config.position = PositionType::kLearned, config.rope = {};
   config.gated_mlp = false;
   config.qkv_bias = config.o_bias = config.mlp_bias = true;
 }

@@ -24,7 +24,7 @@ constexpr HfNames kOptNames = {.names = kNames};
 Status read_opt(const ConfigFields& fields, ModelConfig& config) {
   config.weight_prefix = "model.decoder.";
   config.norm_type = NormType::kLayer, config.norm_bias = true;
-  config.position = PositionType::kLearned, config.position_offset = 2;
+  config.position = PositionType::kLearned, config.position_offset = 2, config.rope = {};
   config.gated_mlp = false;
   ASSIGN_OR_RETURN(bool bias, fields.bool_or("enable_bias", true));
   config.qkv_bias = config.o_bias = config.mlp_bias = bias;

@@ -25,6 +25,8 @@ constexpr ArchRow kArchs[] = {
     {"QWenLMHeadModel", "qwen", read_qwen, read_qwen_gguf, &kQwenNames},
     {"Qwen2ForCausalLM", "qwen2", read_qwen2, read_qwen2_gguf},
     {"Qwen3ForCausalLM", "qwen3", read_qwen3, read_qwen3_gguf},
+    {"RWForCausalLM", "", read_falcon, nullptr, &kFalconNames},  // Falcon's first name
+    {"StableLMEpochForCausalLM", "", read_stablelm, nullptr, &kStableLmNames},
     {"StableLmForCausalLM", "stablelm", read_stablelm, read_stablelm_gguf, &kStableLmNames},
 };
 

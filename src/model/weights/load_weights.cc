@@ -169,6 +169,7 @@ Status check_dummy_memory(const ModelConfig& c, DType dtype) {
          hidden = static_cast<double>(c.hidden_size);
   double layer = 2 * heads * hidden + 3 * hidden * static_cast<double>(c.intermediate_size);
   double elements = c.num_layers * layer + (c.tie_word_embeddings ? 1 : 2) * static_cast<double>(c.vocab_size) * hidden;
+  if (c.position == PositionType::kLearned) elements += static_cast<double>(c.max_position) * hidden;
   double bytes = 1.1 * elements * info(dtype).block_bytes, available = static_cast<double>(available_memory_bytes());
   if (bytes <= available) return {};
   return error(ErrorCode::kResourceExhausted, "dummy weights need {:.1f} GiB, of {:.1f} GiB available memory",
