@@ -69,7 +69,7 @@ TEST(Families, WhatGpusLackIsRefusedByName) {
       {"internlm2", nullptr},
       {"qwen3", nullptr},
       {"qwen", "log-n attention"},
-      {"granite", "a residual multiplier, scaled logits"},
+      {"granite", nullptr},
       {"olmo2", "blocks without a norm of their input, norms of Q and K"},
       {"cohere", "LayerNorm, attention and MLP side by side"},
       {"cohere2", "layers without positions"},

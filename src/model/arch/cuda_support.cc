@@ -20,8 +20,8 @@ Status check_cuda_support(const ModelConfig& c) {
       {c.activation == Activation::kRelu, "relu"},
       {c.position == PositionType::kLearned, "learned positions"},
       {c.rope_on_sliding_only, "layers without positions"},
-      {c.residual_scale != 1, "a residual multiplier"},
-      {c.logits_scale != 1, "scaled logits"},
+      {c.residual_scale != 1 && (c.post_norms || c.qk_norm != QkNorm::kNone),
+       "a residual multiplier and norms of other than the residual stream"},
       {c.embedding_size > 0, "an embedding of another width"},
       {c.log_n_attention_length > 0, "log-n attention"},
   };

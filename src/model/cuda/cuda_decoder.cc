@@ -37,7 +37,7 @@ Status CudaDecoder::forward(const CudaBatch& batch, const KvCacheView& kv, Tenso
   RETURN_IF_ERROR(embedding_cuda({.out = s.a.x,
                                   .token_ids = batch.token_ids,
                                   .weight = {weights_.embedding, {config_.vocab_size, config_.hidden_size}, dtype_},
-                                  .scale = static_cast<float>(config_.embedding_scale)},
+                                  .scale = static_cast<float>(config_.embedding_scale / config_.residual_scale)},
                                  stream));
   RETURN_IF_ERROR(make_rope_tables(s));
   RETURN_IF_ERROR(plan_attention(s));
@@ -270,8 +270,9 @@ Status CudaDecoder::compute_logits(TensorView<const void, 2> hidden, TensorView<
                               .n = weights_.lm_head.n,
                               .k = weights_.lm_head.k},
                              stream));
-  if (config_.final_logit_softcap <= 0) return {};
-  return softcap_cuda(logits, static_cast<float>(config_.final_logit_softcap), stream);
+  if (config_.final_logit_softcap <= 0 && config_.logits_scale == 1) return {};
+  return softcap_cuda(logits, static_cast<float>(config_.logits_scale), static_cast<float>(config_.final_logit_softcap),
+                      stream);
 }
 
 }  // namespace vllm::model

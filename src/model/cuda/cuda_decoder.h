@@ -77,7 +77,11 @@ class CudaDecoder final : public CudaModel {
   Status run(const LinearCudaParams& p, const Step& s) const;
   bool runs(Part part) const { return (left_out_ & part) == 0; }
   LinearBack gated_back() const;
-  float eps() const { return static_cast<float>(config_.norm_eps); }
+  /// With a residual multiplier r the stream holds x / r: blocks are added to it as they are, and norms of it do not
+  /// change with such an eps.
+  float eps() const {
+    return static_cast<float>(config_.norm_eps / (config_.residual_scale * config_.residual_scale));
+  }
   int phase(const CudaBatch& batch, size_t group) const;
 
   const ModelConfig config_;

@@ -166,8 +166,8 @@ TEST(LoadCuda, NamesWhatIsWrong) {
   ModelConfig config = g.config;
   config.vocab_size = 81;
   EXPECT_EQ(message(config, g.weights), "tensor model.embed_tokens.weight has shape [80, 32], expected [81, 32]");
-  config = g.config, config.architecture = "GPT2LMHeadModel";
-  EXPECT_NE(message(config, g.weights).find("GPT2LMHeadModel is not built"), std::string::npos);
+  config = g.config, config.architecture = "MambaForCausalLM";
+  EXPECT_NE(message(config, g.weights).find("MambaForCausalLM is not built"), std::string::npos);
   config = g.config, config.intermediate_size = 52;
   EXPECT_NE(message(config, nullptr, {.dummy_weights = true}).find("multiple of 8"), std::string::npos);
   config = g.config, config.hidden_size = 1 << 20, config.vocab_size = 1 << 20;

@@ -132,7 +132,7 @@ void compare_with_cpu(const std::string& name, const ModelConfig& config, DType 
 TEST(CudaDecoder, AgreesWithTheCpuInEveryForm) {
   REQUIRE_GPU();
   for (const char* name :
-       {"gemma3", "qwen3", "qwen2-window", "llama-mqa-tied-biases", "llama-longrope", "gemma2", "phi3"}) {
+       {"gemma3", "qwen3", "qwen2-window", "llama-mqa-tied-biases", "llama-longrope", "gemma2", "granite", "phi3"}) {
     ModelConfig config = load_golden(name).config;
     for (DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
       compare_with_cpu(name, config, dtype, make_prompts({1, 70, 33, 5, 48}, config.vocab_size), kVariants);
