@@ -54,7 +54,6 @@ constexpr Flag kFrontendKnown[] = {
 constexpr Flag kModelConfigKnown[] = {
     {"runner", kString, "auto", "", R},
     {"convert", kString, "auto", "", R},
-    {"tokenizer-mode", kString, "auto", "", R},
     {"config-format", kString, "auto", "", R},
     {"hf-config-path", kString, "", "", R},
     {"tokenizer-revision", kString, "", "", R},

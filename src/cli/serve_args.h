@@ -16,6 +16,7 @@ struct ServeArgs {
   // Model and load
   std::string model = "Qwen/Qwen3-0.6B";
   std::string tokenizer, revision, hf_token, download_dir;
+  std::string tokenizer_mode = "auto";
   std::string dtype = "auto", load_format = "auto", device = "auto";
   std::vector<std::string> ignore_patterns = {"original/**/*"};
   int64_t max_model_len = 0;  // 0: the model's own; -1: the largest that fits

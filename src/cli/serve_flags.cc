@@ -253,6 +253,17 @@ constexpr Flag kModel[] = {
        a.tokenizer = v.text;
        return Status();
      }},
+    {"tokenizer-mode", FlagType::kString, "auto",
+     "Which files make the tokenizer: hf takes tokenizer.json or tokenizer.model, mistral tekken.json or "
+     "tokenizer.model "
+     "without looking for control tokens in texts; auto is mistral for folders in Mistral's own format, else hf (slow "
+     "means hf).",
+     B,
+     [](A a, V v) {
+       a.tokenizer_mode = v.text;
+       return Status();
+     },
+     "auto|hf|slow|mistral"},
     {"revision", FlagType::kString, "main", "Branch, tag or commit of the hub repository.", B,
      [](A a, V v) {
        a.revision = v.text;

@@ -72,6 +72,11 @@ struct Text {
   std::shared_ptr<const text::ChatTemplate> chat_template;  // null: a base model
 };
 
+text::TokenizerMode tokenizer_mode(const ServeArgs& args) {
+  if (args.tokenizer_mode == "mistral") return text::TokenizerMode::kMistral;
+  return args.tokenizer_mode == "auto" ? text::TokenizerMode::kAuto : text::TokenizerMode::kHf;
+}
+
 Result<Text> load_text(const ServeArgs& args, const std::filesystem::path& model_path, const GgufFile* gguf,
                        const model::ModelConfig& config, const std::function<void(std::string)>& phase,
                        const std::atomic<bool>& cancelled) {
@@ -80,12 +85,14 @@ Result<Text> load_text(const ServeArgs& args, const std::filesystem::path& model
   if (!args.tokenizer.empty() && args.tokenizer != args.model) {
     ASSIGN_OR_RETURN(dir,
                      locate(args.tokenizer, args, phase, cancelled).with_context("--tokenizer {}", args.tokenizer));
-    ASSIGN_OR_RETURN(out.tokenizer, text::load_tokenizer(dir).with_context("--tokenizer {}", args.tokenizer));
+    ASSIGN_OR_RETURN(out.tokenizer,
+                     text::load_tokenizer(dir, tokenizer_mode(args)).with_context("--tokenizer {}", args.tokenizer));
   } else if (gguf) {
     ASSIGN_OR_RETURN(out.tokenizer,
                      text::load_gguf_tokenizer(*gguf).with_context("tokenizer of {}", model_path.string()));
   } else {
-    ASSIGN_OR_RETURN(out.tokenizer, text::load_tokenizer(dir).with_context("tokenizer of {}", dir.string()));
+    ASSIGN_OR_RETURN(out.tokenizer,
+                     text::load_tokenizer(dir, tokenizer_mode(args)).with_context("tokenizer of {}", dir.string()));
   }
 
   std::string source;

@@ -54,8 +54,14 @@ class Tokenizer {
   std::string decode(const std::vector<TokenId>& ids, bool skip_special_tokens = false) const;
 };
 
-/// From a checkpoint folder: tokenizer.json with tokenizer_config.json beside it. kNotFound if there is none.
-Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& dir);
+/// vLLM's --tokenizer-mode. kAuto is kMistral for a folder with consolidated*.safetensors and tekken.json or
+/// tokenizer.model.v*, else kHf.
+enum class TokenizerMode { kAuto, kHf, kMistral };
+/// From a checkpoint folder. kHf: tokenizer.json, else tokenizer.model (SentencePiece or tiktoken), *.tiktoken or
+/// tiktoken.model, each with tokenizer_config.json beside it, else what kMistral takes. kMistral: tekken.json, else
+/// tokenizer.model or tokenizer.model.v*; control tokens are not found in a text. kNotFound if there is none.
+Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& dir,
+                                                        TokenizerMode mode = TokenizerMode::kAuto);
 /// From the text of a tokenizer.json (and of tokenizer_config.json, may be empty).
 Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view tokenizer_json,
                                                               std::string_view config_json);

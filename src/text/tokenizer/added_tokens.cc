@@ -1,6 +1,7 @@
 #include "text/tokenizer/added_tokens.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/utf8.h"
@@ -38,31 +39,26 @@ size_t skip_blanks(std::string_view text, size_t pos) {
 
 }  // namespace
 
-void AddedTokenMatcher::add(const AddedToken& token) {
-  if (token.content.empty()) return;
-  uint32_t node = 0;
-  for (const char c : token.content) {
-    const uint64_t key = static_cast<uint64_t>(node) << 8 | static_cast<unsigned char>(c);
-    const auto [it, added] = edges_.try_emplace(key, static_cast<uint32_t>(token_of_node_.size()));
-    if (added) token_of_node_.push_back(kNone);
-    node = it->second;
+void AddedTokenMatcher::finish() {
+  std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty(); });
+  std::vector<ByteTrie::Entry> entries;
+  entries.reserve(tokens_.size());
+  for (const AddedToken& token : tokens_) {
+    starts_[static_cast<unsigned char>(token.content[0])] = true;
+    entries.push_back({token.content, static_cast<int32_t>(entries.size())});
   }
-  if (token_of_node_[node] != kNone) return;
-  token_of_node_[node] = static_cast<int32_t>(tokens_.size());
-  starts_[static_cast<unsigned char>(token.content[0])] = true;
-  tokens_.push_back(token);
+  trie_.build(std::move(entries));
+  if (std::count(std::begin(starts_), std::end(starts_), true) == 1)
+    only_start_ = static_cast<int>(std::find(std::begin(starts_), std::end(starts_), true) - std::begin(starts_));
 }
 
-AddedTokenMatcher::Found AddedTokenMatcher::longest_at(std::string_view text, size_t pos) const {
-  Found best{kNone, 0};
-  uint32_t node = 0;
-  for (size_t i = pos; i < text.size(); ++i) {
-    const auto edge = edges_.find(static_cast<uint64_t>(node) << 8 | static_cast<unsigned char>(text[i]));
-    if (edge == edges_.end()) break;
-    node = edge->second;
-    if (token_of_node_[node] != kNone) best = {token_of_node_[node], i + 1 - pos};
+size_t AddedTokenMatcher::next_start(std::string_view text, size_t pos) const {
+  if (only_start_ >= 0) {
+    const void* found = std::memchr(text.data() + pos, only_start_, text.size() - pos);
+    return found ? static_cast<size_t>(static_cast<const char*>(found) - text.data()) : text.size();
   }
-  return best;
+  while (pos < text.size() && !starts_[static_cast<unsigned char>(text[pos])]) ++pos;
+  return pos;
 }
 
 // The corner cases (a discarded single_word match still hides what it covers; rstrip may run over the next match) are
@@ -71,12 +67,14 @@ void AddedTokenMatcher::split(std::string_view text, std::vector<TextPart>& part
   size_t done = 0;
   size_t blanks_end = 0;  // of the run of blanks that rstrip last walked: a run is walked once
   for (size_t pos = 0; pos < text.size() && !tokens_.empty();) {
-    const Found found = starts_[static_cast<unsigned char>(text[pos])] ? longest_at(text, pos) : Found{kNone, 0};
-    if (found.token == kNone) {
+    pos = next_start(text, pos);
+    if (pos == text.size()) break;
+    const ByteTrie::Match found = trie_.longest_prefix(text.substr(pos));
+    if (found.value < 0) {
       ++pos;
       continue;
     }
-    const AddedToken& token = tokens_[static_cast<size_t>(found.token)];
+    const AddedToken& token = tokens_[static_cast<size_t>(found.value)];
     size_t start = pos, stop = pos + found.length;
     pos = stop;
     if (token.single_word && (ends_with_word(text.substr(0, start)) || starts_with_word(text.substr(stop)))) continue;

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "text/tokenizer/byte_trie.h"
 #include "types/types.h"
 
 namespace vllm::text {
@@ -18,6 +18,7 @@ struct AddedToken {
   bool rstrip = false;       // takes the blanks after it
   bool normalized = false;   // looked for in the normalized text, in its normalized form
   bool special = false;
+  bool in_text = true;  // false: never found in a text; its spelling may be another token's too
 };
 
 /// A part of a text: an added token, or what lies between two.
@@ -31,23 +32,21 @@ struct TextPart {
 class AddedTokenMatcher {
  public:
   /// `token`'s `content` is what is looked for. Empty contents are ignored; the first of two equal contents wins.
-  void add(const AddedToken& token);
+  void add(const AddedToken& token) { tokens_.push_back(token); }
+  /// To be called when all are added.
+  void finish();
   bool empty() const { return tokens_.empty(); }
   /// Cut well-formed text into parts, in order; empty parts between tokens are left out.
   void split(std::string_view text, std::vector<TextPart>& parts) const;
 
  private:
-  static constexpr int32_t kNone = -1;
-  struct Found {
-    int32_t token;  // kNone if none starts here
-    size_t length;
-  };
-  Found longest_at(std::string_view text, size_t pos) const;
+  /// The first place from `pos` on where a token may start.
+  size_t next_start(std::string_view text, size_t pos) const;
 
   std::vector<AddedToken> tokens_;
-  std::vector<int32_t> token_of_node_{kNone};     // node 0 is the root
-  std::unordered_map<uint64_t, uint32_t> edges_;  // node << 8 | byte -> node
+  ByteTrie trie_;  // values are places in tokens_
   bool starts_[256] = {};
+  int only_start_ = -1;  // the byte that every token starts with, if it is one
 };
 
 }  // namespace vllm::text

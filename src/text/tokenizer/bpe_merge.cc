@@ -6,17 +6,16 @@
 namespace vllm::text {
 namespace {
 
-constexpr size_t kMaxScan = 32;  // symbols; above it a heap pays
 constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();
 
-// Few symbols: look for the lowest rank again after each merge. All in two small arrays.
-void merge_by_scan(const MergeMap& merges, TokenId* symbols, size_t count, std::vector<TokenId>& ids) {
-  Merge with_next[kMaxScan];
+// Few symbols: look for the lowest rank again after each merge. `with_next` has the merge of each symbol with the one
+// after it; the last has none.
+void merge_by_scan(const MergeMap& merges, TokenId* symbols, Merge* with_next, size_t count,
+                   std::vector<TokenId>& ids) {
   const auto look = [&](size_t i) {
     const Merge* merge = i + 1 < count ? merges.find(symbols[i], symbols[i + 1]) : nullptr;
     with_next[i] = merge ? *merge : Merge{kNoRank, -1};
   };
-  for (size_t i = 0; i < count; ++i) look(i);
   while (count > 1) {
     size_t best = 0;
     for (size_t i = 1; i + 1 < count; ++i) {
@@ -27,8 +26,9 @@ void merge_by_scan(const MergeMap& merges, TokenId* symbols, size_t count, std::
     std::copy(symbols + best + 2, symbols + count, symbols + best + 1);
     std::copy(with_next + best + 2, with_next + count, with_next + best + 1);
     --count;
-    look(best);
+    if (best + 1 < count) merges.prefetch(symbols[best], symbols[best + 1]);
     if (best > 0) look(best - 1);
+    look(best);
   }
   ids.insert(ids.end(), symbols, symbols + count);
 }
@@ -97,8 +97,26 @@ class HeapMerger {
 }  // namespace
 
 void merge_symbols(const MergeMap& merges, std::vector<TokenId>& symbols, std::vector<TokenId>& ids) {
-  if (symbols.size() <= kMaxScan) return merge_by_scan(merges, symbols.data(), symbols.size(), ids);
-  HeapMerger(merges, symbols).run(ids);
+  const size_t count = symbols.size();
+  if (count > kMaxScan) return HeapMerger(merges, symbols).run(ids);
+  Merge with_next[kMaxScan];
+  for (size_t i = 0; i + 1 < count; ++i) merges.prefetch(symbols[i], symbols[i + 1]);
+  for (size_t i = 0; i < count; ++i) {
+    const Merge* merge = i + 1 < count ? merges.find(symbols[i], symbols[i + 1]) : nullptr;
+    with_next[i] = merge ? *merge : Merge{kNoRank, -1};
+  }
+  merge_by_scan(merges, symbols.data(), with_next, count, ids);
+}
+
+void merge_bytes(const MergeMap& merges, const Merge* byte_merges, std::string_view word, std::vector<TokenId>& symbols,
+                 std::vector<TokenId>& ids) {
+  Merge with_next[kMaxScan];
+  const auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<unsigned char>(word[i])); };
+  for (size_t i = 0; i < word.size(); ++i) {
+    const Merge merge = i + 1 < word.size() ? byte_merges[byte(i) << 8 | byte(i + 1)] : Merge{kNoRank, -1};
+    with_next[i] = merge.id >= 0 ? merge : Merge{kNoRank, -1};
+  }
+  merge_by_scan(merges, symbols.data(), with_next, word.size(), ids);
 }
 
 }  // namespace vllm::text

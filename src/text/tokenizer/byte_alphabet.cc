@@ -33,6 +33,21 @@ const Alphabet& alphabet() {
 
 char32_t to_byte_alphabet(unsigned char byte) { return alphabet().of_byte[byte]; }
 
+bool append_byte_alphabet(std::string_view token, std::vector<char>& bytes) {
+  const size_t before = bytes.size();
+  const Alphabet& table = alphabet();
+  for (size_t pos = 0; pos < token.size();) {
+    const char32_t code = read_char(token, pos);
+    const int byte = code < 512 ? table.to_byte[code] : -1;
+    if (byte < 0) {
+      bytes.resize(before);
+      return false;
+    }
+    bytes.push_back(static_cast<char>(byte));
+  }
+  return true;
+}
+
 bool from_byte_alphabet(std::string_view token, std::string& bytes) {
   bytes.clear();
   for (size_t pos = 0; pos < token.size();) {

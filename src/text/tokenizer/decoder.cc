@@ -1,5 +1,6 @@
 #include "text/tokenizer/decoder.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "text/tokenizer/bpe.h"
@@ -140,6 +141,26 @@ std::string Decoder::token_bytes(std::string_view token) const {
     if (code == std::errc() && end == out.data() + 5) return std::string(1, static_cast<char>(byte));
   }
   return out;
+}
+
+// Without temporary strings for the two common kinds: a vocabulary has a quarter of a million tokens.
+void Decoder::append_bytes(std::string_view token, std::vector<char>& out) const {
+  if (byte_level_ && append_byte_alphabet(token, out)) return;
+  const bool metaspace =
+      replacements_.size() == 1 && replacements_[0].first == kMetaspace && replacements_[0].second == " ";
+  const bool maybe_byte = byte_fallback_ && token.size() == 6 && token[0] == '<';
+  if (!byte_level_ && !word_piece_ && metaspace && !maybe_byte) {
+    for (size_t done = 0; done < token.size();) {
+      const size_t at = std::min(token.find(kMetaspace, done), token.size());
+      out.insert(out.end(), token.begin() + static_cast<std::ptrdiff_t>(done),
+                 token.begin() + static_cast<std::ptrdiff_t>(at));
+      if (at < token.size()) out.push_back(' ');
+      done = at + kMetaspace.size();
+    }
+    return;
+  }
+  const std::string bytes = token_bytes(token);
+  out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
 }  // namespace vllm::text

@@ -24,6 +24,8 @@ class Decoder {
 
   /// What the token with this spelling (well-formed UTF-8) stands for.
   std::string token_bytes(std::string_view token) const;
+  /// The same, appended.
+  void append_bytes(std::string_view token, std::vector<char>& out) const;
   bool strips_leading_space() const { return strip_leading_space_; }
 
  private:

@@ -193,8 +193,8 @@ Status read_unigram(const Source& source, TokenizerParts& parts) {
   const auto* scores = get_list<double>(source.file, "tokenizer.ggml.scores");
   if (!scores || scores->size() != source.tokens.size())
     return invalid_argument("tokenizer.ggml.scores is missing or does not have one entry per token");
-  parts.unigram =
-      UnigramOptions{.scores = *scores, .unk_id = source.id("tokenizer.ggml.unknown_token_id").value_or(-1)};
+  parts.unigram = UnigramOptions{
+      .scores = *scores, .unk_id = source.id("tokenizer.ggml.unknown_token_id").value_or(-1), .single_precision = true};
   std::string map_bytes;
   if (const auto* bytes = get_list<int64_t>(source.file, "tokenizer.ggml.precompiled_charsmap")) {
     for (const int64_t byte : *bytes) map_bytes += static_cast<char>(byte);

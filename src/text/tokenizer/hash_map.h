@@ -30,45 +30,55 @@ inline uint64_t hash_bytes(std::string_view text, uint64_t seed) {
   return mix64(hash, tail ^ seed);
 }
 
-/// Strings (of less than 4 GiB) to ids. The strings must outlive the map and stay in place.
+/// Strings to ids. A slot is eight bytes: the strings are looked up by id in a table that the owner keeps.
 class StringMap {
  public:
-  void reserve(size_t count) {
-    slots_.assign(std::bit_ceil(count * 2 + 8), Slot{});
+  /// `texts` by id, as large as the largest id that will be inserted asks; it must outlive the map and stay in place.
+  void reserve(size_t count, const std::string_view* texts) {
+    slots_.assign(std::bit_ceil(count + count / 3 + 8), Slot{});
     mask_ = slots_.size() - 1;
+    texts_ = texts;
   }
-  /// At most reserve()'s count of keys; a key that is there keeps its first id.
-  void insert(std::string_view key, TokenId id) {
-    const uint64_t hash = hash_bytes(key, seed_);
-    size_t i = hash & mask_;
+  /// A look-up in two steps, so that several can wait for memory at once.
+  struct Query {
+    std::string_view text;
+    uint64_t hash;
+  };
+  /// Insert texts[id]: at most reserve()'s count of keys. False if it is there: it keeps its first id.
+  bool insert(TokenId id) { return insert(query(texts_[id]), id); }
+  /// The same; `key` is query(texts_[id]).
+  bool insert(const Query& key, TokenId id) {
+    size_t i = key.hash & mask_;
     for (; slots_[i].id >= 0; i = (i + 1) & mask_) {
-      if (slots_[i].holds(key, hash)) return;
+      if (holds(slots_[i], key)) return false;
     }
-    slots_[i] = {key.data(), static_cast<uint32_t>(key.size()), static_cast<uint32_t>(hash >> 32), id};
+    slots_[i] = {static_cast<uint32_t>(key.hash >> 32), id};
+    return true;
   }
+  Query query(std::string_view text) const { return {text, hash_bytes(text, seed_)}; }
+  void prefetch(const Query& key) const { __builtin_prefetch(slots_.data() + (key.hash & mask_)); }
   /// The id, or -1.
-  TokenId find(std::string_view key) const {
+  TokenId find(const Query& key) const {
     if (slots_.empty()) return -1;
-    const uint64_t hash = hash_bytes(key, seed_);
-    for (size_t i = hash & mask_; slots_[i].id >= 0; i = (i + 1) & mask_) {
-      if (slots_[i].holds(key, hash)) return slots_[i].id;
+    for (size_t i = key.hash & mask_; slots_[i].id >= 0; i = (i + 1) & mask_) {
+      if (holds(slots_[i], key)) return slots_[i].id;
     }
     return -1;
   }
+  TokenId find(std::string_view text) const { return find(query(text)); }
 
  private:
   struct Slot {
-    const char* data = nullptr;
-    uint32_t size = 0;
     uint32_t tag = 0;  // the hash's upper half: nearly every other key is told apart without reading it
     TokenId id = -1;
-    bool holds(std::string_view key, uint64_t hash) const {
-      return tag == static_cast<uint32_t>(hash >> 32) && std::string_view(data, size) == key;
-    }
   };
+  bool holds(const Slot& slot, const Query& key) const {
+    return slot.tag == static_cast<uint32_t>(key.hash >> 32) && texts_[slot.id] == key.text;
+  }
   uint64_t seed_ = hash_seed();
   size_t mask_ = 0;
   std::vector<Slot> slots_;
+  const std::string_view* texts_ = nullptr;
 };
 
 struct Merge {
@@ -80,7 +90,7 @@ struct Merge {
 class MergeMap {
  public:
   void reserve(size_t count) {
-    slots_.assign(std::bit_ceil(count * 2 + 8), Slot{});
+    slots_.assign(std::bit_ceil(count + count / 3 + 8), Slot{});
     mask_ = slots_.size() - 1;
   }
   /// At most reserve()'s count of pairs; a later merge of the same pair wins, as in Hugging Face's loader.
@@ -89,6 +99,9 @@ class MergeMap {
     size_t i = mix64(key, seed_) & mask_;
     while (slots_[i].key != kEmpty && slots_[i].key != key) i = (i + 1) & mask_;
     slots_[i] = {key, merge};
+  }
+  void prefetch(TokenId left, TokenId right) const {
+    __builtin_prefetch(slots_.data() + (mix64(key_of(left, right), seed_) & mask_));
   }
   /// The merge of this pair, or nullptr.
   const Merge* find(TokenId left, TokenId right) const {

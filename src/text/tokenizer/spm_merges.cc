@@ -34,6 +34,7 @@ std::vector<MergeRule> spm_merges(const Vocabulary& vocabulary, const std::vecto
   std::vector<MergeRule> out;
   for (TokenId id = 0; id < vocabulary.size(); ++id) {
     const std::string_view text = vocabulary.text(id);
+    if (std::isnan(scores[static_cast<size_t>(id)])) continue;
     if (text.size() > kMaxPiece || vocabulary.find(text) != id) continue;
     for (size_t cut = 1; cut < text.size(); ++cut) {
       if ((static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) continue;  // within a character

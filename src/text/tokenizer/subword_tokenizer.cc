@@ -27,7 +27,9 @@ Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocab
     if (token.content.size() > kMaxAddedLength || (added_bytes += token.content.size()) > kMaxAddedBytes) {
       return invalid_argument("added token \"{:.40}...\" is too long", token.content);
     }
-    if (const TokenId known = model.find(token.content); known >= 0)
+    if (!token.in_text) {
+      extra.push_back({token.content, token.id});
+    } else if (const TokenId known = model.find(token.content); known >= 0)
       token.id = known;
     else if (!token.content.empty() && seen.insert(token.content).second) {
       extra.push_back({token.content, model.has(token.id) ? next_id++ : token.id});
@@ -39,6 +41,7 @@ Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocab
   }
   ASSIGN_OR_RETURN(Vocabulary joined, Vocabulary::build(extra));
   for (AddedToken& token : added) {
+    if (!token.in_text) continue;
     if (const TokenId known = joined.find(token.content); known >= 0) token.id = known;
   }
   return std::make_shared<const Vocabulary>(std::move(joined));
@@ -86,6 +89,7 @@ Result<SubwordTokenizer::Respelled> SubwordTokenizer::add_tokens(const std::vect
   for (const AddedToken& token : added) {
     if (token.content.empty()) continue;
     if (token.special) special_[static_cast<size_t>(token.id)] = true;
+    if (!token.in_text) continue;
     if (!token.normalized) {
       raw_matcher_.add(token);
       continue;
@@ -95,6 +99,8 @@ Result<SubwordTokenizer::Respelled> SubwordTokenizer::add_tokens(const std::vect
     normalized_matcher_.add(normalized);
     if (!token.special) respelled.try_emplace(token.id, std::move(normalized.content));
   }
+  raw_matcher_.finish();
+  normalized_matcher_.finish();
   return respelled;
 }
 
@@ -102,10 +108,10 @@ void SubwordTokenizer::prepare_bytes(const Decoder& decoder, const Respelled& re
   std::vector<std::pair<size_t, size_t>> places(static_cast<size_t>(vocabulary_->size()));
   for (TokenId id = 0; id < vocabulary_->size(); ++id) {
     if (!vocabulary_->has(id)) continue;
-    const auto other = respelled.find(id);
-    const std::string bytes = decoder.token_bytes(other == respelled.end() ? vocabulary_->text(id) : other->second);
-    places[static_cast<size_t>(id)] = {bytes_arena_.size(), bytes.size()};
-    bytes_arena_.insert(bytes_arena_.end(), bytes.begin(), bytes.end());
+    const auto other = respelled.empty() ? respelled.end() : respelled.find(id);
+    const size_t begin = bytes_arena_.size();
+    decoder.append_bytes(other == respelled.end() ? vocabulary_->text(id) : other->second, bytes_arena_);
+    places[static_cast<size_t>(id)] = {begin, bytes_arena_.size() - begin};
   }
   bytes_.reserve(places.size());
   for (const auto& [at, size] : places) bytes_.emplace_back(bytes_arena_.data() + at, size);
@@ -151,15 +157,35 @@ Status SubwordTokenizer::encode_part(std::string_view text, bool at_start, std::
 
 Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
   if (text.empty()) return Status::ok();
+  const Bpe* bpe = std::get_if<Bpe>(&subwords_);
+  if (const KnownSplit* known = bpe ? pre_tokenizer_.known() : nullptr) {
+    Bpe::Run run(*bpe, ids);
+    uint32_t ends[256];
+    for (size_t pos = 0; pos < text.size();) {
+      const size_t count = known->split(text, pos, std::span(ends));
+      for (size_t i = 0; i < count; ++i) {
+        run.word(text, pos, ends[i]);
+        pos = ends[i];
+      }
+    }
+    return Status::ok();
+  }
   Words words;
   words.text = text;
   words.at_start = at_start;
   RETURN_IF_ERROR(pre_tokenizer_.apply(words));
-  std::visit(
-      [&](const auto& subwords) {
-        for (const Word& word : words.words) subwords.encode(words.text.substr(word.begin, word.end - word.begin), ids);
-      },
-      subwords_);
+  if (bpe) {
+    Bpe::Run run(*bpe, ids);
+    for (const Word& word : words.words) run.word(words.text, word.begin, word.end);
+    return Status::ok();
+  }
+  const auto encode_all = [&](const auto& subwords) {
+    for (const Word& word : words.words) subwords.encode(words.text.substr(word.begin, word.end - word.begin), ids);
+  };
+  if (const auto* word_piece = std::get_if<WordPiece>(&subwords_))
+    encode_all(*word_piece);
+  else
+    encode_all(std::get<Unigram>(subwords_));
   return Status::ok();
 }
 

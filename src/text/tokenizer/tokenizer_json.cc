@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "base/mapped_file.h"
+#include "text/tokenizer/json_cut.h"
+#include "text/tokenizer/raw_vocabularies.h"
 #include "text/tokenizer/subword_tokenizer.h"
 #include "text/tokenizer/tokenizer_config.h"
 
@@ -25,7 +27,13 @@ Status refuse_option(const json::object& model, std::string_view key) {
   return error(ErrorCode::kUnimplemented, "BPE option `{}` is not supported", key);
 }
 
-Status read_vocab(const json::object& model, TokenizerParts& parts) {
+Status read_vocab(const json::object& model, const CutTokenizerJson* cut, TokenizerParts& parts) {
+  if (cut) {
+    if (cut->vocab.size() > kMaxEntries) return invalid_argument("model.vocab has more than {} tokens", kMaxEntries);
+    ASSIGN_OR_RETURN(Vocabulary model_tokens, Vocabulary::build(cut->vocab));
+    parts.model = std::make_shared<const Vocabulary>(std::move(model_tokens));
+    return Status::ok();
+  }
   const json::object* vocab = get_object(model, "vocab");
   if (!vocab) return invalid_argument("model.vocab is missing or no object");
   if (vocab->size() > kMaxEntries) return invalid_argument("model.vocab has more than {} tokens", kMaxEntries);
@@ -41,8 +49,62 @@ Status read_vocab(const json::object& model, TokenizerParts& parts) {
   return Status::ok();
 }
 
+// Finds the ids of each merge, and of its result. The tables are larger than the caches: a few merges are looked up at
+// once, so that the waiting for memory overlaps.
+class MergeReader {
+ public:
+  MergeReader(const Vocabulary& vocabulary, std::vector<MergeRule>& rules) : vocabulary_(vocabulary), rules_(rules) {}
+
+  /// The views must stay until finish().
+  Status add(std::string_view left, std::string_view right) {
+    waiting_[count_++] = {left, right};
+    return count_ == kBatch ? finish() : Status::ok();
+  }
+  Status finish() {
+    StringMap::Query queries[3 * kBatch];
+    size_t used = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      const auto [left, right] = waiting_[i];
+      queries[3 * i] = vocabulary_.query(left);
+      queries[3 * i + 1] = vocabulary_.query(right);
+      if (left.size() + right.size() <= kJoined - used) {
+        std::copy(left.begin(), left.end(), joined_ + used);
+        std::copy(right.begin(), right.end(), joined_ + used + left.size());
+        queries[3 * i + 2] = vocabulary_.query({joined_ + used, left.size() + right.size()});
+        used += left.size() + right.size();
+      } else {
+        queries[3 * i + 2] = vocabulary_.query(long_[i].assign(left).append(right));
+      }
+    }
+    for (size_t i = 0; i < 3 * count_; ++i) vocabulary_.prefetch(queries[i]);
+    for (size_t i = 0; i < count_; ++i) {
+      TokenId ids[3];
+      for (size_t k = 0; k < 3; ++k) {
+        ids[k] = vocabulary_.find(queries[3 * i + k]);
+        if (ids[k] < 0) {
+          return invalid_argument(
+              "model.merges: entry {} (\"{:.40}\" + \"{:.40}\") uses a token that is not in the vocabulary",
+              rules_.size(), waiting_[i].first, waiting_[i].second);
+        }
+      }
+      rules_.push_back({ids[0], ids[1], {static_cast<uint32_t>(rules_.size()), ids[2]}});
+    }
+    count_ = 0;
+    return Status::ok();
+  }
+
+ private:
+  static constexpr size_t kBatch = 32, kJoined = 1024;
+  const Vocabulary& vocabulary_;
+  std::vector<MergeRule>& rules_;
+  std::pair<std::string_view, std::string_view> waiting_[kBatch];
+  size_t count_ = 0;
+  char joined_[kJoined];
+  std::string long_[kBatch];
+};
+
 // "left right", or ["left", "right"]; the result must be a token.
-Status read_merge(const json::value& value, const Vocabulary& vocabulary, uint32_t rank, TokenizerParts& parts) {
+Status read_merge(const json::value& value, size_t rank, MergeReader& reader) {
   std::string_view left, right;
   if (const json::string* joined = value.if_string()) {
     const std::string_view text(joined->data(), joined->size());
@@ -60,15 +122,24 @@ Status read_merge(const json::value& value, const Vocabulary& vocabulary, uint32
     left = {(*pair)[0].get_string().data(), (*pair)[0].get_string().size()};
     right = {(*pair)[1].get_string().data(), (*pair)[1].get_string().size()};
   }
-  const TokenId left_id = vocabulary.find(left), right_id = vocabulary.find(right);
-  const TokenId id = vocabulary.find(std::string(left).append(right));
-  if (left_id < 0 || right_id < 0 || id < 0) {
-    return invalid_argument(
-        "model.merges: entry {} (\"{:.40}\" + \"{:.40}\") uses a token that is not in the vocabulary", rank, left,
-        right);
+  return reader.add(left, right);
+}
+
+Status read_merges(const json::object& model, const CutTokenizerJson* cut, TokenizerParts& parts) {
+  MergeReader reader(*parts.model, parts.merges);
+  if (cut) {
+    if (cut->merges.size() > kMaxEntries) return invalid_argument("model.merges has more than {} entries", kMaxEntries);
+    parts.merges.reserve(cut->merges.size());
+    for (const auto& [left, right] : cut->merges) RETURN_IF_ERROR(reader.add(left, right));
+    return reader.finish();
   }
-  parts.merges.push_back({left_id, right_id, {rank, id}});
-  return Status::ok();
+  const json::array* merges = get_array(model, "merges");
+  if (!merges) return invalid_argument("model.merges is missing or no list");
+  if (merges->size() > kMaxEntries) return invalid_argument("model.merges has more than {} entries", kMaxEntries);
+  parts.merges.reserve(merges->size());
+  size_t rank = 0;
+  for (const json::value& merge : *merges) RETURN_IF_ERROR(read_merge(merge, rank++, reader));
+  return reader.finish();
 }
 
 Result<TokenId> read_unk(const json::object& model, const Vocabulary& vocabulary) {
@@ -80,7 +151,7 @@ Result<TokenId> read_unk(const json::object& model, const Vocabulary& vocabulary
 }
 
 Status read_word_piece(const json::object& model, TokenizerParts& parts) {
-  RETURN_IF_ERROR(read_vocab(model, parts));
+  RETURN_IF_ERROR(read_vocab(model, nullptr, parts));
   WordPieceOptions options;
   options.continuation = get_string(model, "continuing_subword_prefix").value_or("##");
   ASSIGN_OR_RETURN(options.unk_id, read_unk(model, *parts.model));
@@ -123,7 +194,7 @@ Status read_unigram(const json::object& model, TokenizerParts& parts) {
   return Status::ok();
 }
 
-Status read_model(const json::object& model, TokenizerParts& parts) {
+Status read_model(const json::object& model, const CutTokenizerJson* cut, TokenizerParts& parts) {
   const auto type = get_string(model, "type");
   // Files older than the field have merges only if they are BPE.
   if (type == "WordPiece") return read_word_piece(model, parts);
@@ -134,19 +205,13 @@ Status read_model(const json::object& model, TokenizerParts& parts) {
   }
   for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix"})
     RETURN_IF_ERROR(refuse_option(model, key));
-  RETURN_IF_ERROR(read_vocab(model, parts));
+  RETURN_IF_ERROR(read_vocab(model, cut, parts));
   const Vocabulary& vocabulary = *parts.model;
   parts.bpe.ignore_merges = get_bool(model, "ignore_merges").value_or(false);
   parts.bpe.byte_fallback = get_bool(model, "byte_fallback").value_or(false);
   parts.bpe.fuse_unk = get_bool(model, "fuse_unk").value_or(false);
   ASSIGN_OR_RETURN(parts.bpe.unk_id, read_unk(model, vocabulary));
-  const json::array* merges = get_array(model, "merges");
-  if (!merges) return invalid_argument("model.merges is missing or no list");
-  if (merges->size() > kMaxEntries) return invalid_argument("model.merges has more than {} entries", kMaxEntries);
-  parts.merges.reserve(merges->size());
-  uint32_t rank = 0;
-  for (const json::value& merge : *merges) RETURN_IF_ERROR(read_merge(merge, vocabulary, rank++, parts));
-  return Status::ok();
+  return read_merges(model, cut, parts);
 }
 
 Status read_added_tokens(const json::object& root, TokenizerParts& parts) {
@@ -163,13 +228,21 @@ Status read_added_tokens(const json::object& root, TokenizerParts& parts) {
   return Status::ok();
 }
 
-Result<std::shared_ptr<const Tokenizer>> parse(std::string_view tokenizer_json, std::string_view config_json) {
-  ASSIGN_OR_RETURN(const json::value document, parse_json(tokenizer_json));
+// With `may_cut`, the two big lists are read past the JSON library, if they are plain.
+Result<std::shared_ptr<const Tokenizer>> parse(std::string_view tokenizer_json, std::string_view config_json,
+                                               bool may_cut = true) {
+  std::optional<CutTokenizerJson> cut;
+  if (may_cut) cut = cut_tokenizer_json(tokenizer_json);
+  ASSIGN_OR_RETURN(const json::value document, parse_json(cut ? std::string_view(cut->rest) : tokenizer_json));
   const json::object* root = document.if_object();
   const json::object* model = root ? get_object(*root, "model") : nullptr;
   if (!model) return invalid_argument("no object `model`");
+  // The cut lists are those of BPE.
+  if (cut && get_string(*model, "type").value_or("BPE") != "BPE") return parse(tokenizer_json, config_json, false);
   TokenizerParts parts;
-  RETURN_IF_ERROR(read_model(*model, parts));
+  RETURN_IF_ERROR(read_model(*model, cut ? &*cut : nullptr, parts));
+  // A key that is there twice has its last value; the library knows.
+  if (cut && parts.model->has_equal_texts()) return parse(tokenizer_json, config_json, false);
   RETURN_IF_ERROR(read_added_tokens(*root, parts));
   ASSIGN_OR_RETURN(parts.normalizer, Normalizer::from_json(member(*root, "normalizer")));
   ASSIGN_OR_RETURN(parts.pre_tokenizer, PreTokenizer::from_json(member(*root, "pre_tokenizer")));
@@ -193,8 +266,9 @@ Result<std::shared_ptr<const Tokenizer>> parse_tokenizer_json(std::string_view t
   return parse(tokenizer_json, config_json).with_context("tokenizer.json");
 }
 
-Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& dir) {
-  ASSIGN_OR_RETURN(const std::string tokenizer_json, read_file(dir / "tokenizer.json"));
+Result<std::shared_ptr<const Tokenizer>> load_tokenizer_json(const std::filesystem::path& dir) {
+  ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(dir / "tokenizer.json"));
+  const std::string_view tokenizer_json(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   std::string config_json;
   auto config = read_file(dir / "tokenizer_config.json");
   if (config)

@@ -64,11 +64,27 @@ bool never_decomposes(char32_t c) {
          c >= 0x30000;
 }
 
+// Characters from here to U+DFFFF are unassigned in every version of Unicode so far, U+F0000 and on are private use.
+constexpr char32_t kAssignedEnd = 0x34000, kTagsBegin = 0xE0000, kTagsEnd = 0xE1000, kPrivateBegin = 0xF0000;
+
+// Blocks of 128 characters that are all alike: unassigned, or letters without decomposition and case.
+bool is_uniform(char32_t block) {
+  const char32_t c = block * 128;
+  const auto within = [&](char32_t first, char32_t last) { return c >= first && c + 127 <= last; };
+  return within(0x3400, 0x4DBF) || within(0x4E80, 0x9F7F) || within(0xAC00, 0xD77F) || within(0xE000, 0xF8FF) ||
+         within(0x20000, 0x2A67F) || within(kAssignedEnd, kTagsBegin - 1) || within(kTagsEnd, kPrivateBegin - 1) ||
+         within(kPrivateBegin, 0xFFF7F) || within(0x100000, 0x10FF7F);
+}
+
 // Mark what NFC may touch: characters that reorder (a combining class), that do not survive decomposing and composing
 // again, and that can be the second half of a composition. Below U+0300 there are none.
 void find_nfc_unsafe(std::vector<bool>& unsafe) {
   for (char32_t c = 0x1161; c <= 0x11FF; ++c) unsafe[c] = true;  // Hangul vowels and finals compose by arithmetic
-  for (char32_t c = 0x300; c < unsafe.size(); ++c) {
+  for (char32_t c = 0x300; c < kAssignedEnd; ++c) {
+    if (c % 128 == 0 && is_uniform(c / 128)) {
+      c += 127;
+      continue;
+    }
     if (utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class != 0) unsafe[c] = true;
     if (never_decomposes(c)) continue;
     utf8proc_int32_t parts[32];
@@ -99,6 +115,10 @@ CharClasses::CharClasses() {
   std::map<std::array<uint16_t, 128>, uint16_t> seen;
   for (char32_t block = 0; block < index_.size(); ++block) {
     std::array<uint16_t, 128> row;
+    if (block > 0 && is_uniform(block) && is_uniform(block - 1)) {
+      index_[block] = index_[block - 1];
+      continue;
+    }
     for (char32_t i = 0; i < 128; ++i) {
       const char32_t c = block * 128 + i;
       row[i] = classes_of(c, *utf8proc_get_property(static_cast<utf8proc_int32_t>(c)));

@@ -3,6 +3,8 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -65,6 +67,14 @@ std::string normalize_unicode(std::string_view text, bool compose, bool compatib
 bool is_surely_nfc(std::string_view text) {
   const CharClasses& classes = CharClasses::get();
   for (size_t pos = 0; pos < text.size();) {
+    uint64_t word;
+    if (text.size() - pos >= sizeof word) {  // eight ASCII bytes at once
+      std::memcpy(&word, text.data() + pos, sizeof word);
+      if ((word & 0x8080808080808080u) == 0) {
+        pos += sizeof word;
+        continue;
+      }
+    }
     if (static_cast<unsigned char>(text[pos]) < 0xCC) {  // below U+0300 nothing composes or reorders
       pos += static_cast<unsigned char>(text[pos]) < 0x80 ? 1 : 2;
     } else if (classes.is(read_char(text, pos), kNfcUnsafe)) {

@@ -21,9 +21,9 @@ Unigram::Unigram(const Vocabulary& vocabulary, UnigramOptions options)
   bool any = false;
   for (TokenId id = 0; id < vocabulary.size(); ++id) {
     double& score = options_.scores[static_cast<size_t>(id)];
-    if (!std::isfinite(score)) score = -1e30;
+    if (!vocabulary.has(id) || std::isnan(score)) continue;
+    score = std::clamp(score, -1e30, 1e30);
     const std::string_view text = vocabulary.text(id);
-    if (!vocabulary.has(id)) continue;
     lowest = any ? std::min(lowest, score) : score;
     any = true;
     if (text.size() <= kMaxPiece && vocabulary.find(text) == id) pieces.push_back({text, id});
@@ -45,8 +45,11 @@ void Unigram::encode(std::string_view word, std::vector<TokenId>& ids) const {
   static thread_local std::vector<Best> best;
   best.assign(word.size() + 1, Best{});
   best[0].start = 0;
-  const auto offer = [&](size_t start, size_t end, double score, TokenId id) {
+  const auto offer = [&](size_t start, size_t end, double so_far, double own, TokenId id) {
     Best& target = best[end];
+    const double score = options_.single_precision ? double{static_cast<float>(so_far) + static_cast<float>(own)}
+                                                   // one float addition
+                                                   : so_far + own;
     if (target.start == UINT32_MAX || score > target.score) target = {score, static_cast<uint32_t>(start), id};
   };
   for (size_t pos = 0; pos < word.size();) {
@@ -55,10 +58,10 @@ void Unigram::encode(std::string_view word, std::vector<TokenId>& ids) const {
     const double so_far = best[pos].score;
     bool single = false;
     pieces_.prefixes(word.substr(pos), [&](size_t length, int32_t id) {
-      offer(pos, pos + length, so_far + options_.scores[static_cast<size_t>(id)], id);
+      offer(pos, pos + length, so_far, options_.scores[static_cast<size_t>(id)], id);
       single = single || pos + length == next;
     });
-    if (!single) offer(pos, next, so_far + unk_score_, -1);
+    if (!single) offer(pos, next, so_far, unk_score_, -1);
     pos = next;
   }
   // Backwards; what is unknown side by side is one piece.

@@ -12,9 +12,10 @@
 namespace vllm::text {
 
 struct UnigramOptions {
-  std::vector<double> scores;  // by id; log probabilities
+  std::vector<double> scores;  // by id; log probabilities. What is no number is never a piece of a text
   TokenId unk_id = -1;         // -1: unknown characters vanish
   bool byte_fallback = false;  // unknown characters become their bytes' <0xNN> tokens, if the vocabulary has them all
+  bool single_precision = false;  // sums in float, as SentencePiece; Hugging Face uses double
 };
 
 class Unigram {

@@ -28,15 +28,27 @@ Result<Vocabulary> Vocabulary::build(const std::vector<Entry>& entries) {
   Vocabulary out;
   out.arena_.resize(bytes);  // never moved again: texts_ and map_ point into it
   out.texts_.resize(static_cast<size_t>(size));
-  out.map_.reserve(entries.size());
+  out.map_.reserve(entries.size(), out.texts_.data());
   char* at = out.arena_.data();
+  constexpr size_t kAhead = 16;
+  StringMap::Query waiting[kAhead];
+  TokenId ids[kAhead];
+  size_t count = 0;
   for (const Entry& entry : entries) {
     std::string_view& slot = out.texts_[static_cast<size_t>(entry.id)];
     if (slot.data() != nullptr)
       return invalid_argument("tokens \"{:.40}\" and \"{:.40}\" share id {}", slot, entry.text, entry.id);
     slot = {at, entry.text.size()};
     at = std::copy(entry.text.begin(), entry.text.end(), at);
-    out.map_.insert(slot, static_cast<TokenId>(entry.id));
+    // The table is larger than the caches: each text waits a little for its slot.
+    StringMap::Query& place = waiting[count % kAhead];
+    if (count >= kAhead && !out.map_.insert(place, ids[count % kAhead])) out.has_equal_texts_ = true;
+    place = out.map_.query(slot);
+    ids[count++ % kAhead] = static_cast<TokenId>(entry.id);
+    out.map_.prefetch(place);
+  }
+  for (size_t i = count > kAhead ? count - kAhead : 0; i < count; ++i) {
+    if (!out.map_.insert(waiting[i % kAhead], ids[i % kAhead])) out.has_equal_texts_ = true;
   }
   return out;
 }

@@ -32,11 +32,16 @@ class Vocabulary {
   std::string_view text(TokenId id) const { return has(id) ? texts_[static_cast<size_t>(id)] : std::string_view(); }
   /// The id, or -1.
   TokenId find(std::string_view text) const { return map_.find(text); }
+  StringMap::Query query(std::string_view text) const { return map_.query(text); }
+  void prefetch(const StringMap::Query& query) const { map_.prefetch(query); }
+  TokenId find(const StringMap::Query& query) const { return map_.find(query); }
+  bool has_equal_texts() const { return has_equal_texts_; }
 
  private:
   std::vector<char> arena_;
   std::vector<std::string_view> texts_;  // by id; a null pointer marks a hole
   StringMap map_;
+  bool has_equal_texts_ = false;
 };
 
 }  // namespace vllm::text

@@ -24,6 +24,10 @@ std::vector<std::string> golden_families();
 std::shared_ptr<const Tokenizer> golden_tokenizer(const std::string& family);
 std::vector<CorpusEntry> read_corpus(const json::value& entries);
 
+/// FNV-1a, 64 bits, in hex: of ids as little-endian int32, and of a text.
+std::string fnv_of_ids(const std::vector<TokenId>& ids);
+std::string fnv_of_text(std::string_view text);
+
 struct VectorReport {
   int texts = 0, texts_wrong = 0;
   int decodes = 0, decodes_wrong = 0;

@@ -1,0 +1,109 @@
+#pragma once
+// What BPE remembers about short words: direct-mapped tables of fixed size, which one encode() at a time uses.
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "text/tokenizer/hash_map.h"
+#include "types/types.h"
+
+namespace vllm::text {
+
+/// A word of up to 15 bytes as two numbers: its bytes, zero-padded, its length in bits 120-123 and a flag in bit 127.
+struct WordKey {
+  static constexpr size_t kMaxBytes = 15;
+  uint64_t low, high;
+
+  /// `readable`: bytes that may be read from `p`, at least `size`. `piece`: a part of a word, which may have other ids
+  /// than the same bytes as a whole word.
+  static WordKey make(const char* p, size_t size, size_t readable, bool piece) {
+    WordKey key{0, 0};
+    if (readable >= 16 && std::endian::native == std::endian::little) {
+      std::memcpy(&key.low, p, 8);
+      std::memcpy(&key.high, p + 8, 8);
+      const size_t bits = size * 8;
+      key.high = size > 8 ? key.high & ((uint64_t{1} << (bits - 64)) - 1) : 0;
+      if (size < 8) key.low &= (uint64_t{1} << bits) - 1;
+    } else {
+      char bytes[16] = {};
+      std::memcpy(bytes, p, size);
+      std::memcpy(&key.low, bytes, 8);
+      for (size_t i = 8; i < size; ++i) key.high |= uint64_t{static_cast<unsigned char>(bytes[i])} << 8 * (i - 8);
+    }
+    key.high |= uint64_t{size} << 56 | uint64_t{piece} << 63;
+    return key;
+  }
+};
+
+class WordCache {
+ public:
+  struct alignas(32) Slot {
+    static constexpr size_t kMaxIds = 4;
+    uint64_t low = 0, high = 0;  // the key, and the number of ids in bits 60-62; 0 ids: free
+    TokenId ids[kMaxIds];
+
+    bool holds(const WordKey& key) const { return ((low ^ key.low) | ((high ^ key.high) & ~kCountMask)) == 0; }
+    size_t count() const { return (high & kCountMask) >> 60; }
+    void set(const WordKey& key, const TokenId* found, size_t count) {
+      low = key.low;
+      high = key.high | uint64_t{count} << 60;
+      std::memcpy(ids, found, count * sizeof(TokenId));
+    }
+    static constexpr uint64_t kCountMask = uint64_t{7} << 60;
+  };
+  struct LongSlot {
+    static constexpr size_t kMaxBytes = 46, kMaxIds = 12;
+    uint8_t num_bytes = 0, num_ids = 0;  // 0 bytes: free
+    char bytes[kMaxBytes];
+    TokenId ids[kMaxIds];
+    bool holds(std::string_view word) const { return std::string_view(bytes, num_bytes) == word; }
+  };
+
+  Slot& slot(const WordKey& key) { return (*short_)[mix64(key.low ^ seed_, key.high) >> (64 - kShortBits)]; }
+  LongSlot& long_slot(std::string_view word) { return (*long_)[hash_bytes(word, seed_) >> (64 - kLongBits)]; }
+
+ private:
+  static constexpr int kShortBits = 14, kLongBits = 11;
+  uint64_t seed_ = hash_seed();
+  std::unique_ptr<std::array<Slot, size_t{1} << kShortBits>> short_ =
+      std::make_unique<decltype(short_)::element_type>();
+  std::unique_ptr<std::array<LongSlot, size_t{1} << kLongBits>> long_ =
+      std::make_unique<decltype(long_)::element_type>();
+};
+
+/// Caches (700 KB each) that are lent out: as many as encode() runs at once, of which eight are kept.
+class WordCachePool {
+ public:
+  WordCachePool() = default;
+  WordCachePool(const WordCachePool&) = delete;
+  ~WordCachePool() {
+    for (auto& place : idle_) delete place.load(std::memory_order_acquire);
+  }
+  std::unique_ptr<WordCache> take() {
+    for (auto& place : idle_) {
+      if (place.load(std::memory_order_relaxed) == nullptr) continue;
+      if (WordCache* cache = place.exchange(nullptr, std::memory_order_acquire))
+        return std::unique_ptr<WordCache>(cache);
+    }
+    return std::make_unique<WordCache>();
+  }
+  void put(std::unique_ptr<WordCache> cache) {
+    for (auto& place : idle_) {
+      WordCache* none = nullptr;
+      if (place.compare_exchange_strong(none, cache.get(), std::memory_order_release)) {
+        cache.release();
+        return;
+      }
+    }
+  }
+
+ private:
+  std::array<std::atomic<WordCache*>, 8> idle_{};
+};
+
+}  // namespace vllm::text
