@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "model/cuda/cuda_decoder.h"
+#include "model/cuda/testing/bench_models.h"
 #include "model/cuda/testing/device_batch.h"
 #include "model/cuda/weight_upload.h"
 #include "tensor/cpu_info.h"
@@ -26,22 +27,10 @@
 namespace vllm::model {
 namespace {
 
+using testing::BenchModel;
 using testing::DeviceBatch;
 using testing::HostBatch;
 
-struct BenchModel {
-  const char *name, *config;
-};
-constexpr BenchModel kModels[] = {
-    {"Qwen3-0.6B", R"({"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 1024,
-        "intermediate_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8,
-        "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": true, "rms_norm_eps": 1e-6,
-        "rope_theta": 1000000, "max_position_embeddings": 40960, "hidden_act": "silu"})"},
-    {"Qwen3-8B", R"({"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 4096,
-        "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32, "num_key_value_heads": 8,
-        "head_dim": 128, "vocab_size": 151936, "tie_word_embeddings": false, "rms_norm_eps": 1e-6,
-        "rope_theta": 1000000, "max_position_embeddings": 40960, "hidden_act": "silu"})"},
-};
 constexpr int kBatches[] = {1, 8, 64, 256};
 constexpr int kContext = 1024, kPrefill = 2048, kBlockSize = 16;
 constexpr double kGiB = 1 << 30;
@@ -288,7 +277,7 @@ Status run(int argc, char** argv) {
   if (!out_path.empty() && !out) return invalid_argument("cannot write {}", out_path);
   ASSIGN_OR_RETURN(CudaDevice device, open_cuda_device(0));
   if (only.empty()) RETURN_IF_ERROR(bench_upload(out.get()));
-  for (const BenchModel& row : kModels) {
+  for (const BenchModel& row : testing::kBenchModels) {
     if (!only.empty() && only != row.name) continue;
     ASSIGN_OR_RETURN(json::value value, parse_json(row.config));
     ASSIGN_OR_RETURN(ModelConfig config, parse_config(value.as_object()));
