@@ -57,4 +57,12 @@ struct FastAttention {
 /// Null if there is none: it needs 16-bit types, the same for cache and activations, and a head_dim of 64, 128 or 256.
 const FastAttention* find_fast_attention(DType dtype, DType kv_dtype, int head_dim);
 
+/// The kernel for prefills on Hopper: full causal attention without a cap, in place of the fast kernels' second plan.
+bool hopper_attention_fits(const AttentionCudaShape& s);
+/// Once per process and device; kUnimplemented on another GPU.
+Status prepare_hopper_attention();
+/// `ticket`: two ints that are zero before and after; args.grid: blocks in all.
+Status run_hopper_attention(const FastAttentionArgs& args, DType dtype, int64_t num_pages, int* ticket,
+                            StreamRef stream);
+
 }  // namespace vllm

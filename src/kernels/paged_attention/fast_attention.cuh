@@ -151,7 +151,8 @@ __global__ void __launch_bounds__(Traits::NUM_THREADS, kWalks<Traits>&& Traits::
       join.num_rows = min(static_cast<int>(Traits::CTA_TILE_Q), q_len * group - join.first_row);
       join.q_start = q_range[0], join.partial_row = partial_row;
       join_if_last<T, static_cast<int>(Traits::HEAD_DIM_VO), static_cast<int>(Traits::NUM_THREADS)>(
-          join, a.counters + unit * num_kv_heads + kv_head, a.partial_out, a.partial_lse, a.out, shared);
+          join, a.counters + unit * num_kv_heads + kv_head, a.partial_out, a.partial_lse, a.out, shared,
+          static_cast<int>(threadIdx.x + 32 * (threadIdx.y + blockDim.y * threadIdx.z)), [] { __syncthreads(); });
     }
     if constexpr (!kWalks<Traits>) return;
   }

@@ -12,23 +12,23 @@ struct JoinTile {
 };
 
 /// Count this block's part as done; the last of `chunks` blocks joins all parts of the tile into out and zeroes the
-/// counter. All threads of the block call it after their stores; `shared` has 128 * 32 + 128 bytes to spare.
-template <typename T, int kHeadDim, int kThreads>
+/// counter. kThreads threads of the block call it after their stores, `thread` of 0 .. kThreads - 1, and `sync` is
+/// their barrier; `shared` has kThreads * 33 bytes to spare.
+template <typename T, int kHeadDim, int kThreads, typename Sync>
 __device__ void join_if_last(const JoinTile& t, int* counter, const T* partial_out, const float* partial_lse, T* out,
-                             uint8_t* shared) {
+                             uint8_t* shared, int thread, Sync sync) {
   constexpr int kWidth = 8, kLanes = kHeadDim / kWidth, kSlots = kThreads / kLanes;
-  const int thread = static_cast<int>(threadIdx.x + 32 * (threadIdx.y + blockDim.y * threadIdx.z));
   int* last = reinterpret_cast<int*>(shared);
-  __syncthreads();
+  sync();
   if (thread == 0) {
     __threadfence();  // the block's stores, which the barrier put before it, come before the count
     *last = atomicAdd(counter, 1) == t.chunks - 1 ? 1 : 0;
     if (*last) *counter = 0;
     __threadfence();
   }
-  __syncthreads();
+  sync();
   const bool joins = *last != 0;
-  __syncthreads();  // `shared` is used again below and by the next item
+  sync();  // `shared` is used again below and by the next item
   if (!joins) return;
 
   // kLanes threads a row; where the tile has fewer rows than there is room for, several of them share a row's parts.
@@ -63,7 +63,7 @@ __device__ void join_if_last(const JoinTile& t, int* counter, const T* partial_o
 #pragma unroll
       for (int i = 0; i < kWidth; ++i) sums[slot * kHeadDim + lane * kWidth + i] = sum[i];
       if (lane == 0) maxima[slot] = highest, weights[slot] = weight;
-      __syncthreads();
+      sync();
       if (live && share == 0) {
         float all = -INFINITY;
         for (int s = 0; s < shares; ++s) all = fmaxf(all, maxima[slot + s * rows]);
@@ -78,7 +78,7 @@ __device__ void join_if_last(const JoinTile& t, int* counter, const T* partial_o
           for (int i = 0; i < kWidth; ++i) sum[i] = fmaf(w, sums[other * kHeadDim + lane * kWidth + i], sum[i]);
         }
       }
-      __syncthreads();
+      sync();
     }
     if (live && share == 0) {
       Vec<T, kWidth> result;
@@ -88,7 +88,7 @@ __device__ void join_if_last(const JoinTile& t, int* counter, const T* partial_o
                                          lane * kWidth) = result;
     }
   }
-  __syncthreads();
+  sync();
 }
 
 }  // namespace vllm

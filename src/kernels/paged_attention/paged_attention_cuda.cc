@@ -21,8 +21,9 @@ struct PagedAttentionCuda::Impl {
   AttentionCudaShape shape;
   std::vector<Plan> plans;
   const FastAttention* fast = nullptr;  // or the plain kernel, which needs nothing of the following
+  int hopper_blocks = 0;                // of the kernel for prefills on Hopper; 0: it is not used
   AttentionPlanRules rules[kAttentionPlans];
-  int* counters = nullptr;
+  int *counters = nullptr, *ticket = nullptr;
   std::byte* partial_out = nullptr;
   float* partial_lse = nullptr;
   DeviceBuffer workspace;
@@ -112,12 +113,21 @@ Status PagedAttentionCuda::Impl::prepare_fast() {
   CUDA_RETURN_IF_ERROR(cudaGetDevice(&device));
   CUDA_RETURN_IF_ERROR(cudaDeviceGetAttribute(&sms, cudaDevAttrMultiProcessorCount, device));
   RETURN_IF_ERROR(fast->prepare(blocks_per_sm));
+  if (hopper_attention_fits(shape) && shape.hopper) {
+    Status prepared = prepare_hopper_attention();
+    if (!prepared && prepared.error().code != ErrorCode::kUnimplemented) return prepared;
+    if (prepared) hopper_blocks = sms, blocks_per_sm[1] = 1;
+  }
   int64_t work_items[kAttentionPlans], rows = 0, units = 0;
   for (int p = 0; p < kAttentionPlans; ++p) {
     AttentionPlanRules& r = rules[p];
     r.tile = fast->tile[p], r.group = shape.num_heads / shape.num_kv_heads;
     r.slots = std::max(1, sms * blocks_per_sm[p] / shape.num_kv_heads);
-    if (p == 1) r.min_rows = rules[0].max_rows + 1, r.max_rows = INT32_MAX, r.min_chunk = 256, r.waves = false;
+    if (p == 1) {
+      r.min_rows = rules[0].max_rows + 1, r.max_rows = INT32_MAX, r.waves = false;
+      r.min_chunk =
+          hopper_blocks > 0 ? 1024 : 256;  // to join parts costs as much as several tiles of the faster kernel
+    }
     int64_t tiles = shape.max_seqs + (p == 0 ? 0 : shape.max_tokens * r.group / r.tile);
     if (tiles > INT32_MAX / 8)
       return error(ErrorCode::kUnimplemented, "attention: {} tokens in a step", shape.max_tokens);
@@ -138,7 +148,7 @@ Status PagedAttentionCuda::Impl::prepare_fast() {
   }
   size_t lse = place(rows * shape.num_heads, sizeof(float));
   size_t out = place(rows * shape.num_heads * shape.head_dim, static_cast<size_t>(info(shape.dtype).block_bytes));
-  size_t counts = place(units * shape.num_kv_heads, sizeof(int));
+  size_t counts = place(units * shape.num_kv_heads + 2, sizeof(int));
   ASSIGN_OR_RETURN(workspace, DeviceBuffer::allocate(bytes, "the workspace of attention"));
   CUDA_RETURN_IF_ERROR(
       cudaMemset(workspace.data(), 0xff, counts));  // NaN: a part that is read before it is written shows
@@ -151,7 +161,7 @@ Status PagedAttentionCuda::Impl::prepare_fast() {
     }
   }
   partial_lse = reinterpret_cast<float*>(workspace.data() + lse), partial_out = workspace.data() + out;
-  counters = reinterpret_cast<int*>(workspace.data() + counts);
+  ticket = reinterpret_cast<int*>(workspace.data() + counts), counters = ticket + 2;
   return {};
 }
 
@@ -229,6 +239,11 @@ Status PagedAttentionCuda::run(const AttentionCudaLayer& layer, int phase, Strea
     FastAttentionArgs fast{
         args, plan.headers + p, plan.work[p], impl_->counters, impl_->partial_out, impl_->partial_lse};
     fast.grid = plan.grid[p];
+    if (p == 1 && impl_->hopper_blocks > 0 && layer.softcap == 0 && layer.sliding_window == 0) {
+      fast.grid = std::min(impl_->hopper_blocks, plan.grid[p] * shape.num_kv_heads);
+      RETURN_IF_ERROR(run_hopper_attention(fast, shape.dtype, layer.kv.num_blocks, impl_->ticket, stream));
+      continue;
+    }
     RETURN_IF_ERROR(impl_->fast->run(fast, p, stream));
   }
   return {};

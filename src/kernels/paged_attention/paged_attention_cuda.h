@@ -25,6 +25,7 @@ struct AttentionCudaShape {
   int64_t max_blocks = 0;  // columns of a block table
   int num_phases = 2;      // plans that may be in flight
   bool plain = false;      // the simple kernel even where there is a faster one: for tests and comparisons
+  bool hopper = true;      // the kernel for prefills on Hopper, where it fits
 };
 
 /// A step's lengths. Device arrays are exact; so must host_query_start be, while host_seq_lens may be upper bounds.

@@ -1,6 +1,6 @@
 // Microseconds of a layer's attention by graph replay, in bfloat16; layers have caches of their own, so that L2 does
 // not help.
-//   paged_attention_cuda_bench [--out FILE]     FILE gets a JSON line per case
+//   paged_attention_cuda_bench [--prefill] [--out FILE]     FILE gets a JSON line per case
 // Decode: GB/s of keys and values, and the share of 4,549 GB/s, the measured rate of a plain read. Prefill: TFLOP/s,
 // the masked half not counted. `plan` is the time of the plan, once a step.
 #include <algorithm>
@@ -28,7 +28,7 @@ struct Part {
 /// Sequences of one step over a pool of shuffled pages with random contents.
 class Bench {
  public:
-  Bench(const Shape& s, const std::vector<Part>& parts) : shape_(s) {
+  Bench(const Shape& s, const std::vector<Part>& parts, bool hopper) : shape_(s) {
     int64_t pages = 0;
     for (const Part& part : parts) {
       for (int i = 0; i < part.count; ++i) {
@@ -58,7 +58,7 @@ class Bench {
     d_table_ = copy(table), d_query_start_ = copy(query_start_), d_seq_lens_ = copy(seq_lens_);
     AttentionCudaShape shape{s.num_heads, s.num_kv_heads, s.head_dim};
     shape.block_size = kBlockSize, shape.max_seqs = num_seqs(), shape.max_tokens = num_tokens();
-    shape.max_blocks = columns_;
+    shape.max_blocks = columns_, shape.hopper = hopper;
     attention_.emplace(PagedAttentionCuda::create(shape).value());
   }
   int num_tokens() const { return query_start_.back(); }
@@ -129,8 +129,8 @@ class Bench {
   std::optional<PagedAttentionCuda> attention_;
 };
 
-void measure(const char* name, const Shape& s, const std::vector<Part>& parts, FILE* out) {
-  Bench bench(s, parts);
+void measure(const char* name, const Shape& s, const std::vector<Part>& parts, FILE* out, bool hopper = true) {
+  Bench bench(s, parts, hopper);
   const int plans = 8;
   float plan_ms = time_graph_ms([&](StreamRef stream) -> Status {
     for (int i = 0; i < plans; ++i) RETURN_IF_ERROR(bench.plan(stream));
@@ -158,7 +158,22 @@ void measure(const char* name, const Shape& s, const std::vector<Part>& parts, F
   }
 }
 
-int run(FILE* out) {
+/// Loads with prefills, by the kernel for Hopper and by the other one.
+void measure_prefills(const Shape& s, FILE* out) {
+  for (bool hopper : {true, false}) {
+    const char* prefill = hopper ? "prefill" : "fa2";
+    for (int32_t length : {128, 512, 1024, 2048, 8192}) measure(prefill, s, {{1, length, length}}, out, hopper);
+    measure(prefill, s, {{2, 1024, 1024}}, out, hopper);
+    measure(prefill, s, {{4, 512, 512}}, out, hopper);
+    measure(prefill, s, {{1, 192, 640}}, out, hopper);
+    measure(prefill, s, {{1, 448, 1024}}, out, hopper);
+    measure(prefill, s, {{1, 256, 8192}}, out, hopper);
+    measure(prefill, s, {{1, 2048, 8192}}, out, hopper);
+    measure(prefill, s, {{64, 1, 1024}, {1, 448, 1024}}, out, hopper);
+  }
+}
+
+int run(FILE* out, bool only_prefill) {
   Result<CudaDevice> device = open_cuda_device(0);
   if (!device) {
     fprintf(stderr, "%s\n", device.error().message.c_str());
@@ -166,14 +181,14 @@ int run(FILE* out) {
   }
   printf("%s; load is sequences x queries / context\n", to_string(*device).c_str());
   for (const Shape& s : {Shape{16, 8, 128}, Shape{32, 8, 128}}) {
+    measure_prefills(s, out);
+    if (only_prefill) continue;
     for (int seqs : {1, 8, 64, 256}) {
       for (int32_t length : {128, 1024, 4096}) measure("decode", s, {{seqs, 1, length}}, out);
     }
     measure("ragged", s, {{63, 1, 300}, {1, 1, 16000}}, out);
-    for (int32_t length : {128, 1024, 2048, 8192}) measure("prefill", s, {{1, length, length}}, out);
-    measure("chunk", s, {{1, 256, 8192}}, out);
-    measure("mixed", s, {{64, 1, 1024}, {1, 256, 1024}}, out);
   }
+  if (only_prefill) return 0;
   measure("decode", {4, 1, 256}, {{1, 1, 1024}}, out);
   measure("decode", {9, 3, 64}, {{8, 1, 1024}}, out);
   measure("prefill", {4, 1, 256}, {{1, 2048, 2048}}, out);
@@ -185,12 +200,17 @@ int run(FILE* out) {
 
 int main(int argc, char** argv) {
   FILE* out = nullptr;
-  if (argc == 3 && std::string(argv[1]) == "--out") out = fopen(argv[2], "w");
-  if (argc != 1 && !out) {
-    fprintf(stderr, "usage: %s [--out FILE]\n", argv[0]);
-    return 2;
+  bool only_prefill = false;
+  for (int i = 1; i < argc; ++i) {
+    if (std::string(argv[i]) == "--prefill") {
+      only_prefill = true;
+    } else if (std::string(argv[i]) == "--out" && i + 1 < argc && (out = fopen(argv[++i], "w")) != nullptr) {
+    } else {
+      fprintf(stderr, "usage: %s [--prefill] [--out FILE]\n", argv[0]);
+      return 2;
+    }
   }
-  int code = vllm::run(out);
+  int code = vllm::run(out, only_prefill);
   if (out) fclose(out);
   return code;
 }

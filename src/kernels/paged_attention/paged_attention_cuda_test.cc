@@ -22,8 +22,11 @@ std::string describe(const AttentionWorldSpec& s) {
   }
   return fmt::format("{} heads over {} of {}, block {}, {} over {}, softcap {}, window {}, {}{} sequences:{}",
                      s.c.num_heads, s.c.num_kv_heads, s.c.head_dim, s.c.block_size, info(s.dtype).name,
-                     info(s.c.dtype).name, s.c.softcap, s.c.sliding_window, s.plain ? "plain, " : "", s.c.seqs.size(),
-                     seqs);
+                     info(s.c.dtype).name, s.c.softcap, s.c.sliding_window,
+                     s.plain     ? "plain, "
+                     : !s.hopper ? "not Hopper's, "
+                                 : "",
+                     s.c.seqs.size(), seqs);
 }
 
 /// Compare row by row; the message names the worst rows, so that a fault can be placed.
@@ -52,6 +55,7 @@ void expect_close(const AttentionWorld& world, const std::vector<std::byte>& out
     worst = std::isnan(relative) ? relative : std::max(worst, relative);
   }
   EXPECT_EQ(bad, 0) << bad << " of " << rows << " rows are wrong, worst " << worst << " in " << describe(spec) << first;
+  fflush(stdout);
   printf("  worst %.1e of %.1e: %s\n", worst, double{tolerance(spec.dtype)}, describe(spec).c_str());
 }
 
@@ -111,7 +115,36 @@ TEST(PagedAttentionCuda, MatchesTheReferenceOnModelShapes) {
       {28, 4, 128, 16, kF16, 0, 100, mixed},
       {24, 1, 64, 32, kBF16, 0, 0, mixed},  // more heads than a decode's tile has rows
   };
-  for (const AttentionCase& c : cases) run_once({c, c.dtype}, seed++);
+  for (const AttentionCase& c : cases) {
+    run_once({c, c.dtype}, seed++);
+    if (c.head_dim == 128) run_once({.c = c, .dtype = c.dtype, .hopper = false}, seed++);
+  }
+}
+
+// Where the kernel for prefills on Hopper could go wrong: ends of tiles, pages and sequences, groups that do not divide
+// a tile, split sequences, more items than blocks, one plan for several layers.
+TEST(PagedAttentionCuda, PrefillsOnHopper) {
+  REQUIRE_GPU();
+  unsigned seed = fresh_seed();
+  for (int32_t keys : {17, 64, 127, 128, 129, 255, 256, 257, 400}) {
+    run_once({{4, 1, 128, 16, kBF16, 0, 0, {{keys, keys}}}, kBF16}, seed++);
+  }
+  for (int32_t queries : {5, 16, 32, 33, 64, 65, 100}) {
+    run_once({{4, 1, 128, 16, kBF16, 0, 0, {{queries, queries + 300}}}, kBF16}, seed++);
+  }
+  for (int group : {1, 2, 3, 5, 7, 8, 16}) {
+    run_once({{2 * group, 2, 128, 16, group % 2 ? kBF16 : kF16, 0, 0, {{150, 150}, {40, 222}, {1, 77}}},
+              group % 2 ? kBF16 : kF16},
+             seed++);
+  }
+  for (int block_size : {8, 32, 64, 128}) {
+    run_once({{8, 2, 128, block_size, kBF16, 0, 0, {{100, 300}, {50, 50}, {33, 200}}}, kBF16}, seed++);
+  }
+  run_once({{4, 1, 128, 16, kBF16, 0, 0, {{40, 5000}}}, kBF16}, seed++);  // split
+  run_once({{4, 2, 128, 16, kF16, 0, 0, {{40, 3001}, {70, 1777}, {17, 17}}}, kF16}, seed++);
+  AttentionWorldSpec many{{8, 8, 128, 16, kBF16, 0, 0, {}}, kBF16};  // several items a block
+  for (int i = 0; i < 24; ++i) many.c.seqs.push_back({17 + i, 17 + i + i % 3 * 100});
+  run_once(many, seed++);
 }
 
 TEST(PagedAttentionCuda, MatchesTheReferenceOnLongContexts) {

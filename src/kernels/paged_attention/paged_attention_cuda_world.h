@@ -19,6 +19,7 @@ struct AttentionWorldSpec {
   int padded_seqs = 0;            // sequences of length 0 behind the others
   bool plain = false;
   int32_t capacity = 0;  // tokens that every sequence has KV for; 0 = its seq_len
+  bool hopper = true;
 };
 
 inline void put_float(std::byte* out, int64_t i, float x, DType dtype) {
@@ -65,7 +66,7 @@ class AttentionWorld {
   AttentionCudaShape shape() const {
     AttentionCudaShape s{spec_.c.num_heads, spec_.c.num_kv_heads, spec_.c.head_dim, spec_.dtype, spec_.c.dtype};
     s.block_size = spec_.c.block_size, s.max_seqs = num_seqs(), s.max_tokens = num_tokens();
-    s.max_blocks = max_blocks_, s.plain = spec_.plain;
+    s.max_blocks = max_blocks_, s.plain = spec_.plain, s.hopper = spec_.hopper;
     return s;
   }
   AttentionCudaBatch batch(bool decode) const {
