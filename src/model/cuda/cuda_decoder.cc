@@ -40,6 +40,7 @@ Status CudaDecoder::forward(const CudaBatch& batch, const KvCacheView& kv, Tenso
                                   .scale = static_cast<float>(config_.embedding_scale / config_.residual_scale)},
                                  stream));
   RETURN_IF_ERROR(make_rope_tables(s));
+  s.fused = fused_seqs(batch);
   RETURN_IF_ERROR(plan_attention(s));
   for (int layer = 0; layer < config_.num_layers; ++layer) {
     RETURN_IF_ERROR(attention(layer, s));
@@ -69,17 +70,27 @@ int CudaDecoder::phase(const CudaBatch& batch, size_t group) const {
   return batch.phase * static_cast<int>(shape_.kv_spec.groups.size()) + static_cast<int>(group);
 }
 
-bool CudaDecoder::fuses_attention(const CudaBatch& b) const {
+int CudaDecoder::fused_seqs(const CudaBatch& b) const {
   const ModelConfig& c = config_;
-  return !limits_.batch_invariant && b.decode && !b.lopsided && b.num_seqs <= kFusedSeqs &&
-         decode_attention_fits({.num_heads = c.num_heads,
-                                .num_kv_heads = c.num_kv_heads,
-                                .head_dim = c.head_dim,
-                                .block_size = limits_.block_size,
-                                .rotary_dim = 2 * static_cast<int64_t>(shape_.rope.inv_freq.size()),
-                                .dtype = dtype_,
-                                .kv_dtype = shape_.kv_spec.dtype}) &&
-         (!shape_.has_local_rope || shape_.rope_local.inv_freq.size() == shape_.rope.inv_freq.size());
+  const bool can = !limits_.batch_invariant &&
+                   decode_attention_fits({.num_heads = c.num_heads,
+                                          .num_kv_heads = c.num_kv_heads,
+                                          .head_dim = c.head_dim,
+                                          .block_size = limits_.block_size,
+                                          .rotary_dim = 2 * static_cast<int64_t>(shape_.rope.inv_freq.size()),
+                                          .dtype = dtype_,
+                                          .kv_dtype = shape_.kv_spec.dtype}) &&
+                   (!shape_.has_local_rope || shape_.rope_local.inv_freq.size() == shape_.rope.inv_freq.size());
+  if (!can) return 0;
+  if (b.decode) return b.lopsided || b.num_seqs > kFusedSeqs ? 0 : b.num_seqs;
+  int count = 0;
+  int64_t longest = 0, total = 0;
+  for (; count < b.num_seqs; ++count) {
+    const auto i = static_cast<size_t>(count);
+    if (b.host_query_start[i + 1] - b.host_query_start[i] != 1) break;
+    longest = std::max<int64_t>(longest, b.host_seq_lens[i]), total += b.host_seq_lens[i];
+  }
+  return count > kFusedSeqs || is_lopsided(count, longest, total) ? 0 : count;
 }
 
 bool CudaDecoder::is_lopsided(int num_seqs, int64_t longest, int64_t total) const {
@@ -89,18 +100,20 @@ bool CudaDecoder::is_lopsided(int num_seqs, int64_t longest, int64_t total) cons
 
 Status CudaDecoder::plan_attention(const Step& s) {
   const CudaBatch& b = s.batch;
-  if (fuses_attention(b)) return {};
+  if (s.fused == b.num_seqs) return {};
+  const auto fused = static_cast<size_t>(s.fused);
   for (size_t g = 0; g < shape_.kv_spec.groups.size(); ++g) {
-    RETURN_IF_ERROR(attention_->plan({.num_seqs = b.num_seqs,
-                                      .num_tokens = b.num_tokens,
-                                      .query_start = b.query_start,
-                                      .seq_lens = b.seq_lens,
-                                      .block_table = b.block_tables[g],
-                                      .decode = b.decode,
-                                      .host_query_start = b.host_query_start,
-                                      .host_seq_lens = b.host_seq_lens,
-                                      .sliding_window = shape_.kv_spec.groups[g].sliding_window},
-                                     phase(b, g), s.stream));
+    RETURN_IF_ERROR(
+        attention_->plan({.num_seqs = b.num_seqs - s.fused,
+                          .num_tokens = b.num_tokens,
+                          .query_start = b.query_start + fused,
+                          .seq_lens = b.seq_lens + fused,
+                          .block_table = b.block_tables[g].slice(s.fused, b.num_seqs),
+                          .decode = b.decode,
+                          .host_query_start = b.decode ? b.host_query_start : b.host_query_start.subspan(fused),
+                          .host_seq_lens = b.decode ? b.host_seq_lens : b.host_seq_lens.subspan(fused),
+                          .sliding_window = shape_.kv_spec.groups[g].sliding_window},
+                         phase(b, g), s.stream));
   }
   return {};
 }
@@ -162,7 +175,8 @@ Status CudaDecoder::attention(int layer, const Step& s) {
     RETURN_IF_ERROR(norm_linear(s, begin, end, w.attention_norm, c.post_norms && layer > 0, w.qkv,
                                 s.a.qkv.slice(begin, end), LinearBack::kNone));
   }
-  RETURN_IF_ERROR(fuses_attention(s.batch) ? fused_attention(layer, s) : split_attention(layer, s));
+  if (s.fused > 0) RETURN_IF_ERROR(fused_attention(layer, s));
+  if (s.fused < s.batch.num_seqs) RETURN_IF_ERROR(split_attention(layer, s));
   for (int64_t begin = 0; begin < num_tokens; begin += kSliceTokens) {
     const int64_t end = std::min(num_tokens, begin + kSliceTokens);
     RETURN_IF_ERROR(linear_add(s, begin, end, w.o, s.a.attention.slice(begin, end), w.attention_post_norm));
@@ -189,7 +203,7 @@ Status CudaDecoder::fused_attention(int layer, const Step& s) {
                                 .sin = local ? s.a.local_sin : s.a.sin,
                                 .kv = shape_.kv_layer(layer, s.kv),
                                 .slot_mapping = s.batch.slot_mapping[group],
-                                .block_table = s.batch.block_tables[group].slice(0, s.batch.num_seqs),
+                                .block_table = s.batch.block_tables[group].slice(0, s.fused),
                                 .seq_lens = s.batch.seq_lens,
                                 .scale = shape_.attention_scale,
                                 .softcap = static_cast<float>(c.attn_logit_softcap),
@@ -206,17 +220,19 @@ Status CudaDecoder::split_attention(int layer, const Step& s) {
   const bool local = sliding && shape_.has_local_rope;
   const KvLayerView kv = shape_.kv_layer(layer, s.kv);
   if (runs(kQkvFinish)) {
-    RETURN_IF_ERROR(qkv_finish_cuda({.qkv = s.a.qkv,
+    const int64_t begin = s.fused;
+    auto rows = [&](TensorView<float, 2> table) { return table.slice(begin, num_tokens); };
+    RETURN_IF_ERROR(qkv_finish_cuda({.qkv = s.a.qkv.slice(begin, num_tokens),
                                      .num_heads = c.num_heads,
                                      .num_kv_heads = c.num_kv_heads,
                                      .head_dim = c.head_dim,
                                      .q_norm = w.q_norm,
                                      .k_norm = w.k_norm,
                                      .norm_eps = eps(),
-                                     .cos = local ? s.a.local_cos : s.a.cos,
-                                     .sin = local ? s.a.local_sin : s.a.sin,
+                                     .cos = rows(local ? s.a.local_cos : s.a.cos),
+                                     .sin = rows(local ? s.a.local_sin : s.a.sin),
                                      .kv = kv,
-                                     .slot_mapping = s.batch.slot_mapping[group]},
+                                     .slot_mapping = s.batch.slot_mapping[group] + begin},
                                     s.stream));
   }
   if (runs(kAttention)) {

@@ -54,6 +54,7 @@ class CudaDecoder final : public CudaModel {
     const KvCacheView& kv;
     Activations a;
     StreamRef stream;
+    int fused = 0;  // the first so many sequences, each of one query: their attention is decode_attention_cuda's
   };
 
   Activations activations(int64_t num_tokens) const;
@@ -62,8 +63,9 @@ class CudaDecoder final : public CudaModel {
   Status make_rope_tables(const Step& s);
   Status plan_attention(const Step& s);
   Status attention(int layer, const Step& s);
-  /// From qkv to attention: in one kernel, or by qkv_finish and the planned attention.
-  bool fuses_attention(const CudaBatch& batch) const;
+  /// From qkv to attention: in one kernel for the first fused_seqs sequences, by qkv_finish and the planned attention
+  /// for the others.
+  int fused_seqs(const CudaBatch& batch) const;
   Status fused_attention(int layer, const Step& s);
   Status split_attention(int layer, const Step& s);
   Status mlp(int layer, const Step& s);

@@ -79,6 +79,7 @@ const Variant kVariants[] = {
     {"decode, eager", {.prefill = 3}},
     {"decode, graphs", {.chunk = 32, .prefill = 19, .block_size = 32, .graphs = true}},
     {"decode, graphs, padded", {.chunk = 13, .prefill = 26, .pad = true, .graphs = true, .release_windows = true}},
+    {"decodes beside chunks", {.chunk = 7, .decoding = 3, .pad = true}},
     {"without cuBLASLt", {.chunk = 40, .use_cublaslt = false}},
 };
 

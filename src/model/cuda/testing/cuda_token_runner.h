@@ -15,6 +15,7 @@ namespace vllm::model::testing {
 struct CudaRunOptions {
   int64_t chunk = 1 << 20;    // tokens of a sequence in one step ...
   int64_t prefill = 1 << 20;  // ... of its first so many; the rest goes one at a time
+  size_t decoding = 0;        // so many first prompts go one token at a time from their third on
   int block_size = 16;
   bool pad = false;              // rows, sequences and logits behind the real ones, host lengths that are too high
   bool graphs = false;           // steps of one token per sequence are captured once and replayed
@@ -102,7 +103,8 @@ inline HostBatch CudaTokenRunner::next(const Prompts& prompts, std::vector<size_
   HostBatch b;
   for (size_t p = 0; p < prompts.size(); ++p) {
     const auto done = static_cast<int64_t>(done_[p]), size = static_cast<int64_t>(prompts[p].size());
-    const int64_t left = done < o_.prefill ? std::min(size, o_.prefill) - done : std::min<int64_t>(1, size - done);
+    const int64_t prefill = p < o_.decoding ? 2 : o_.prefill;
+    const int64_t left = done < prefill ? std::min(size, prefill) - done : std::min<int64_t>(1, size - done);
     const int64_t n = std::min(left, o_.chunk);
     if (n <= 0) continue;
     for (int64_t i = done; i < done + n; ++i) {
