@@ -147,6 +147,9 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const Mo
   if (args.num_gpu_blocks_override) options.engine.num_blocks = *args.num_gpu_blocks_override + 1;
   ASSIGN_OR_RETURN(engine::CudaEngineParts cuda, engine::make_cuda_executor(source.config, source.checkpoint,
                                                                             load_options(args, dtype, phase), options));
+  // Reading a small model's weights once for decodes and prompts saves less than each further mixed step costs.
+  constexpr size_t kSmallWeights = size_t{4} << 30;
+  if (cuda.weight_bytes < kSmallWeights) cuda.engine.min_mixed_batch_tokens = cuda.engine.max_mixed_batch_tokens;
   return EngineParts{.executor = std::move(cuda.executor),
                      .config = cuda.engine,
                      .sliding_windows = windows_of(cuda.kv_spec),

@@ -60,9 +60,9 @@ constexpr Flag kCompilation[] = {
 
 constexpr Flag kScheduler[] = {
     {"max-mixed-batch-tokens", FlagType::kInt, "2048",
-     "Tokens of a step that both decodes and prefills: less steadies the time between two tokens, more shortens the "
-     "time "
-     "to the first; 0 = --max-num-batched-tokens.",
+     "Most tokens of a step that both decodes and prefills; it takes 8 for each decode and at least 512 (small models: "
+     "always the most). Less steadies the time between two tokens, more shortens the time to the first; 0 = "
+     "--max-num-batched-tokens.",
      B,
      [](A a, V v) -> Status {
        if (v.integer < 0) return bad("max-mixed-batch-tokens", "expected 0 or more");

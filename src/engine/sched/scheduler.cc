@@ -42,7 +42,9 @@ std::optional<StepInput> Scheduler::schedule() {
   plan_decodes(plan);
   if (!plan.items.empty() && plan.budget > 0 && config_.enable_chunked_prefill && config_.max_mixed_batch_tokens > 0) {
     const int64_t decode_tokens = config_.max_num_batched_tokens - plan.budget;
-    plan.budget = std::clamp<int64_t>(config_.max_mixed_batch_tokens - decode_tokens, 1, plan.budget);
+    const int64_t most = config_.max_mixed_batch_tokens, least = std::min(config_.min_mixed_batch_tokens, most);
+    const int64_t tokens = std::clamp(config_.mixed_batch_tokens_per_decode * decode_tokens, least, most);
+    plan.budget = std::clamp<int64_t>(tokens - decode_tokens, 1, plan.budget);
   }
   plan_prefills(plan);
   if (!plan.blocked) plan_waiting(plan);
