@@ -81,9 +81,7 @@ class CudaDecoder final : public CudaModel {
   LinearBack gated_back() const;
   /// With a residual multiplier r the stream holds x / r: blocks are added to it as they are, and norms of it do not
   /// change with such an eps.
-  float eps() const {
-    return static_cast<float>(config_.norm_eps / (config_.residual_scale * config_.residual_scale));
-  }
+  float eps() const { return static_cast<float>(config_.norm_eps / (config_.residual_scale * config_.residual_scale)); }
   int phase(const CudaBatch& batch, size_t group) const;
 
   const ModelConfig config_;
