@@ -33,6 +33,29 @@ TEST(Load, QuantizedRowsAreUnpermutedWhole) {
   EXPECT_LT(largest_difference(g, in_order.config, in_order.weights, DType::kFloat32), 1.0);
 }
 
+// Tensors that hold several weights are cut by rows, whatever their blocks.
+TEST(Load, QuantizedPackedTensorsAreCutByRows) {
+  for (const char* name : {"phi3", "falcon-groups", "gpt2"}) {
+    Golden g = load_golden(name);
+    auto file = open_checkpoint(kGoldens / name / "model.gguf");
+    ASSERT_TRUE(file);
+    auto config = config_from_gguf(*(*file)->gguf());
+    ASSERT_TRUE(config);
+    auto weights = std::make_shared<MemoryCheckpoint>();
+    int quantized = 0;
+    for (std::string_view tensor : (*file)->names()) {
+      const CheckpointTensor& t = *(*file)->find(tensor);
+      const bool packed = t.dtype == DType::kBFloat16 && (tensor.find("attn_qkv.weight") != tensor.npos ||
+                                                          tensor.find("ffn_up.weight") != tensor.npos);
+      std::string bytes(reinterpret_cast<const char*>(t.data.data()), t.data.size());
+      weights->add(std::string(tensor), packed ? DType::kQ8_0 : t.dtype, t.shape, packed ? to_q8_0(bytes) : bytes);
+      quantized += packed;
+    }
+    EXPECT_EQ(quantized, 4) << name;
+    EXPECT_LT(largest_difference(g, *config, weights, DType::kFloat32), 1.0) << name;
+  }
+}
+
 // Llama 3's rotary scaling in a GGUF file: a tensor of divisors in place of the parameters.
 TEST(Load, RopeFrequencyDivisorsEqualLlama3Scaling) {
   Golden g = load_golden("llama-llama3");
