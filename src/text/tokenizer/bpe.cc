@@ -1,6 +1,7 @@
 #include "text/tokenizer/bpe.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "text/tokenizer/bpe_merge.h"
 #include "text/tokenizer/utf8.h"
@@ -189,7 +190,31 @@ void Bpe::Run::cut_bytes(std::string_view text, size_t begin, size_t end) {
   cached(text, begin + done, end, true);
 }
 
+// First where a blank (▁) starts a word: most of what lies between is short, and known. Then between characters.
 void Bpe::Run::cut_chars(std::string_view text, size_t begin, size_t end) {
+  constexpr std::string_view kMetaspace = "\xE2\x96\x81";
+  while (begin < end) {
+    size_t next = begin + 1;
+    for (; next < end; ++next) {
+      const void* found = std::memchr(text.data() + next, '\xE2', end - next);
+      next = found ? static_cast<size_t>(static_cast<const char*>(found) - text.data()) : end;
+      if (next == end) break;
+      if (text.substr(next, kMetaspace.size()) != kMetaspace) continue;
+      size_t before = previous_char(text, next);
+      const char32_t left = read_char(text, before);
+      if (left != kMetaspaceCode && bpe_.char_id(left) >= 0 && bpe_.char_id(kMetaspaceCode) >= 0 &&
+          !bpe_.may_merge_across(left, kMetaspaceCode))
+        break;
+    }
+    if (next - begin <= WordKey::kMaxBytes)
+      cached(text, begin, next, true);
+    else
+      cut_long_chars(text, begin, next);
+    begin = next;
+  }
+}
+
+void Bpe::Run::cut_long_chars(std::string_view text, size_t begin, size_t end) {
   char32_t previous = 0;
   bool previous_known = false;
   size_t done = begin;
@@ -259,11 +284,51 @@ void Bpe::Run::uncached(std::string_view word, bool piece) {
   }
   symbols_.clear();
   if (symbols_.capacity() > 1 << 20) symbols_ = std::vector<TokenId>();  // a huge word's memory is not kept
+  if (bpe_.options_.byte_level && word.size() > 3 && symbols_of_characters(word)) {
+    merge_symbols(bpe_.merges_, symbols_, found_);
+    return;
+  }
+  symbols_.clear();
   bpe_.symbols_of(word, symbols_);
   if (bpe_.options_.byte_level && symbols_.size() == word.size() && word.size() <= kMaxScan)
     merge_bytes(bpe_.merges_, bpe_.byte_merges_.data(), word, symbols_, found_);
   else
     merge_symbols(bpe_.merges_, symbols_, found_);
+}
+
+// Starts from the tokens of each character instead of from bytes. Right where no merge of less than three bytes on one
+// side reaches across a character's ends: what reaches across then takes characters of two or three bytes whole, so
+// that the merges within each come first. False where that is not sure, or nothing would be won.
+bool Bpe::Run::symbols_of_characters(std::string_view word) {
+  bool any = false;
+  for (size_t pos = 0, size; pos < word.size(); pos += size) {
+    const auto lead = static_cast<unsigned char>(word[pos]);
+    size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : 3;
+    if ((lead >= 0x80 && lead < 0xC2) || lead >= 0xF0 || pos + size > word.size()) return false;
+    if (size == 1) {
+      const TokenId id = bpe_.byte_ids_[lead];
+      if (id < 0) return false;
+      symbols_.push_back(id);
+      continue;
+    }
+    const size_t end = pos + size;
+    if (pos > 0 && test(bpe_.exact_boundaries_, byte_pair(word[pos - 1], word[pos]))) return false;
+    if (end < word.size() && test(bpe_.exact_boundaries_, byte_pair(word[end - 1], word[end]))) return false;
+    any = true;
+    const WordKey key = WordKey::make(word.data() + pos, size, size, true);
+    WordCache::Slot& slot = cache_->slot(key);
+    if (!slot.holds(key)) {
+      const size_t before = symbols_.size();
+      bytes_.clear();
+      bpe_.symbols_of(word.substr(pos, size), bytes_);
+      if (bytes_.size() != size) return false;
+      merge_bytes(bpe_.merges_, bpe_.byte_merges_.data(), word.substr(pos, size), bytes_, symbols_);
+      slot.set(key, symbols_.data() + before, symbols_.size() - before);
+      continue;
+    }
+    symbols_.insert(symbols_.end(), slot.ids, slot.ids + slot.count());
+  }
+  return any;
 }
 
 void Bpe::symbols_of(std::string_view piece, std::vector<TokenId>& symbols) const {

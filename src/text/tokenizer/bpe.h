@@ -55,13 +55,15 @@ class Bpe {
     void uncached(std::string_view word, bool piece);
     void cut_bytes(std::string_view text, size_t begin, size_t end);
     void cut_chars(std::string_view text, size_t begin, size_t end);
+    void cut_long_chars(std::string_view text, size_t begin, size_t end);
+    bool symbols_of_characters(std::string_view word);
 
     const Bpe& bpe_;
     std::vector<TokenId>& ids_;
     std::unique_ptr<WordCache> cache_;
     size_t count_ = 0;  // of buffer_
     TokenId buffer_[kBuffer];
-    std::vector<TokenId> symbols_, found_;
+    std::vector<TokenId> symbols_, bytes_, found_;
   };
 
  private:
