@@ -261,16 +261,14 @@ void tile_of_type(const TileArgs& args) {
   const size_t bytes = panel_bytes(D, args.k);
   const std::byte* panel = args.weight;
   int64_t row = 0;
-  if constexpr (!is_quantized(D)) {  // several panels at once: independent sums hide the latency of fma
-    if (args.num_tokens == 1) {
-      for (; args.rows - row > 3 * kPanelRows; row += 4 * kPanelRows, panel += 4 * bytes) {
-        token_loop<B, D, 1, 4, 1>(args, panel, bytes, row, 0);
-      }
-    } else if constexpr (B::kLanes == kPanelRows) {
-      for (; args.rows - row > kPanelRows; row += 2 * kPanelRows, panel += 2 * bytes) {
-        token_loop<B, D, B::kPlainTokens, 2, 1>(args, panel, bytes, row, 0);
-      }
-    }
+  // Several panels at once: independent sums hide the latency of fma. One token in whole vectors is bound by memory, and
+  // one stream of weights is read faster than several (Zen 4: 34 GB/s a thread, 27 from four).
+  if constexpr (!is_quantized(D) && B::kLanes == kPanelRows) {
+    for (; args.num_tokens > 1 && args.rows - row > kPanelRows; row += 2 * kPanelRows, panel += 2 * bytes)
+      token_loop<B, D, B::kPlainTokens, 2, 1>(args, panel, bytes, row, 0);
+  } else if constexpr (!is_quantized(D)) {
+    for (; args.num_tokens == 1 && args.rows - row > 3 * kPanelRows; row += 4 * kPanelRows, panel += 4 * bytes)
+      token_loop<B, D, 1, 4, 1>(args, panel, bytes, row, 0);
   }
   constexpr int kTokens = is_quantized(D) ? B::kTokens : B::kPlainTokens;
   for (; row < args.rows; row += kPanelRows, panel += bytes)
