@@ -47,15 +47,10 @@ Status set_field(ServeArgs& args, std::string_view key, const json::value& value
     args.profiler.dir = std::string(text);
     return {};
   }
-  if (key == "cuda_graph_trace") {
-    if (text != "node" && text != "graph") return bad("cuda_graph_trace: expected node or graph");
-    args.profiler.whole_graphs = text == "graph";
-    return {};
-  }
   if (contains(kWithoutMeaning, key) || (contains(kNotBuilt, key) && is_nothing(value))) return {};
   if (contains(kNotBuilt, key)) return bad(fmt::format("{} is not built", key));
   if (key.starts_with("proton_")) return bad(fmt::format("{} belongs to the profiler proton, which is not built", key));
-  return bad(fmt::format("unknown field '{}'; known: profiler, torch_profiler_dir, cuda_graph_trace", key));
+  return bad(fmt::format("unknown field '{}'; known: profiler, torch_profiler_dir", key));
 }
 
 Status set_profiler_config(ServeArgs& args, const FlagValue& value) {
@@ -66,8 +61,7 @@ Status set_profiler_config(ServeArgs& args, const FlagValue& value) {
 constexpr Flag kProfiler[] = {
     {"profiler-config", FlagType::kJson, "{}",
      "What /start_profile and `vllm bench --profile` record: {\"profiler\": \"torch\", \"torch_profiler_dir\": FOLDER} "
-     "writes traces for ui.perfetto.dev there; \"cuda_graph_trace\": \"graph\" keeps CUDA graphs whole, which disturbs "
-     "less. Without \"profiler\" the server has no /start_profile.",
+     "writes traces for ui.perfetto.dev there. Without \"profiler\" the server has no /start_profile.",
      Effect::kBuilt, set_profiler_config},
 };
 

@@ -12,7 +12,7 @@ constexpr size_t kKernelRows = 16;
 Result<std::unique_ptr<profile::Profiler>> make_profiler(const ServeArgs& args, bool cuda) {
   std::unique_ptr<profile::GpuTracer> gpu;
   if (cuda) {
-    ASSIGN_OR_RETURN(gpu, engine::make_gpu_tracer(args.profiler.whole_graphs));
+    ASSIGN_OR_RETURN(gpu, engine::make_gpu_tracer());
   }
   return std::make_unique<profile::Profiler>(args.profiler.dir, std::move(gpu));
 }

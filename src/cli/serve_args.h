@@ -42,7 +42,6 @@ struct ServeArgs {
   struct Profiler {
     bool enabled = false;              // the server has /start_profile
     std::string dir = "vllm-profile";  // of traces
-    bool whole_graphs = false;         // a CUDA graph is one record
   } profiler;
   // Speculative decoding: off while the method is empty
   struct Speculation {

@@ -13,8 +13,7 @@ struct GpuActivity {
     kKernel,
     kMemcpy,
     kMemset,
-    kGraph,  // a whole graph; then its kernels are not recorded
-    kApi,    // a call of the CUDA runtime, on the host: `stream` is the thread
+    kApi,  // a call of the CUDA runtime, on the host: `stream` is the thread
   };
   Kind kind = Kind::kKernel;
   bool in_graph = false;

@@ -54,7 +54,7 @@ void write_activity(TraceWriter& writer, const GpuActivity& a, std::string_view 
                        {"registers", int64_t{a.registers}},
                        {"shared memory", int64_t{a.shared_bytes}}});
   } else {
-    slice.category = a.kind == GpuActivity::Kind::kGraph ? "cuda_graph" : "gpu_memory";
+    slice.category = "gpu_memory";
     writer.add(slice,
                {{"step", a.step}, {"correlation", int64_t{a.correlation}}, {"bytes", static_cast<int64_t>(a.bytes)}});
   }

@@ -46,21 +46,18 @@ std::map<int64_t, Step> steps_of(const PhaseLog& log, const GpuTrace& gpu) {
   return steps;
 }
 
-int64_t busy_ns(const Step& step) {
-  int64_t busy = 0, until = step.begin_ns;
-  for (const GpuActivity* a : step.activities) {
-    if (a->end_ns <= until) continue;
-    busy += a->end_ns - std::max(until, a->begin_ns);
-    until = a->end_ns;
-  }
-  return busy;
-}
-
 class KernelTimes {
  public:
-  void add(const GpuActivity& activity) {
-    StepFigures::Kernel& kernel = by_name_[activity.name];
-    ++kernel.count, kernel.total_ns += activity.end_ns - activity.begin_ns;
+  /// Returns the time in which something ran.
+  int64_t add(const Step& step) {
+    int64_t busy = 0, until = step.begin_ns;
+    for (const GpuActivity* a : step.activities) {
+      const int64_t added = std::max<int64_t>(0, a->end_ns - std::max(until, a->begin_ns));
+      StepFigures::Kernel& kernel = by_name_[a->name];
+      ++kernel.count, kernel.total_ns += added;
+      busy += added, until = std::max(until, a->end_ns);
+    }
+    return busy;
   }
   std::vector<StepFigures::Kernel> sorted(const std::vector<std::string>& names) const {
     std::vector<StepFigures::Kernel> out;
@@ -126,8 +123,7 @@ Summary summarize(const PhaseLog& log, const GpuTrace& gpu) {
     StepFigures& figures = step.decode ? out.decode : out.other;
     ++figures.num_steps;
     figures.num_seqs += step.num_seqs, figures.num_tokens += step.num_tokens;
-    figures.span_ns += step.end_ns - step.begin_ns, figures.busy_ns += busy_ns(step);
-    for (const GpuActivity* activity : step.activities) (step.decode ? decode : other).add(*activity);
+    figures.span_ns += step.end_ns - step.begin_ns, figures.busy_ns += (step.decode ? decode : other).add(step);
     if (before && before_id + 1 == id && before->decode && step.decode)
       out.idle_ns.push_back(std::max<int64_t>(0, step.begin_ns - before->end_ns));
     before = &step, before_id = id;

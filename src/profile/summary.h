@@ -14,7 +14,8 @@ namespace vllm::profile {
 struct StepFigures {
   struct Kernel {
     std::string name;
-    int64_t count = 0, total_ns = 0;
+    int64_t count = 0;
+    int64_t total_ns = 0;  // from the end of what ran before: a kernel that starts early waits first
   };
   int64_t num_steps = 0;
   int64_t num_seqs = 0, num_tokens = 0;  // sums

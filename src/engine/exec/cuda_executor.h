@@ -42,8 +42,8 @@ bool built_with_cuda();
 /// Empty if a usable GPU is there, else "GPU not found: ..." (opens the device: 0.3 s).
 std::string why_no_gpu(int device);
 
-/// Records what the GPU does; `whole_graphs`: a CUDA graph is one record. kNotFound without libcupti.
-Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer(bool whole_graphs);
+/// Records what the GPU does. kNotFound without libcupti.
+Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer();
 
 /// Open the device, load the model onto it, size and allocate the KV pool, start the worker. Errors: "GPU not found:
 /// ...", "Out of memory: ..." with the largest max_model_len that would fit and the flag to change, and those of

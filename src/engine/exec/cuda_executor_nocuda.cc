@@ -9,7 +9,7 @@ std::string why_no_gpu(int) {
   return "GPU not found: this program was built without CUDA; use the CUDA build (./run build --cuda), or --device cpu";
 }
 
-Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer(bool) {
+Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer() {
   return Error{ErrorCode::kUnimplemented, why_no_gpu(0), {}};
 }
 

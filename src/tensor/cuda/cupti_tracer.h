@@ -6,14 +6,9 @@
 
 namespace vllm {
 
-enum class GraphTrace {
-  kNodes,   // every kernel of a graph
-  kGraphs,  // a graph as a whole: disturbs what is measured less
-};
-
 /// Open libcupti: VLLM_CUPTI_PATH, then the loader's path, then the toolkit's folders. kNotFound says what to install.
 /// Best called before the first graph is captured; records nothing until start().
-Result<std::unique_ptr<profile::GpuTracer>> make_cupti_tracer(GraphTrace graphs);
+Result<std::unique_ptr<profile::GpuTracer>> make_cupti_tracer();
 
 /// What this thread launches while one of these lives belongs to a step. Costs one load while nothing records.
 class GpuStepScope {

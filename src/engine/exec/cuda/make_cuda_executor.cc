@@ -85,9 +85,7 @@ std::string why_no_gpu(int device) {
   return opened ? "" : opened.error().message;
 }
 
-Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer(bool whole_graphs) {
-  return make_cupti_tracer(whole_graphs ? GraphTrace::kGraphs : GraphTrace::kNodes);
-}
+Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer() { return make_cupti_tracer(); }
 
 Result<CudaEngineParts> make_cuda_executor(const model::ModelConfig& config,
                                            std::shared_ptr<const Checkpoint> checkpoint, const model::LoadOptions& load,
