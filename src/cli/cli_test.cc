@@ -83,6 +83,10 @@ TEST(Parser, FollowsArgparse) {
   EXPECT_EQ(ok({"--device-memory-utilization", "0.5"}).gpu_memory_utilization, 0.5);
   EXPECT_EQ(ok({"--kv-cache-memory-bytes", "25G"}).kv_cache_memory_bytes, int64_t{25} << 30);
   EXPECT_EQ(ok({"--device", "cuda"}).device, "cuda");
+  EXPECT_EQ(ok({}).kv_cache_dtype, "auto");
+  EXPECT_EQ(ok({"--kv-cache-dtype", "fp8"}).kv_cache_dtype, "fp8_e4m3");
+  EXPECT_THAT(refused({"--kv-cache-dtype", "fp8_e5m2"}), HasSubstr("fp8 (e4m3)"));
+  EXPECT_THAT(refused({"--kv-cache-dtype", "int8"}), HasSubstr("fp8_e4m3"));
 }
 
 TEST(Parser, NamesWhatIsWrong) {

@@ -8,6 +8,7 @@
 #include "cli/kv_size.h"
 #include "engine/exec/cpu_executor.h"
 #include "engine/exec/cuda_executor.h"
+#include "kernels/kv_layout/kv_float8.h"
 #include "model/model.h"
 #include "tensor/cpu_info.h"
 
@@ -20,6 +21,18 @@ Result<DType> pick_dtype(const std::string& flag, const model::ModelConfig& conf
   if (flag == "bfloat16") return DType::kBFloat16;
   // auto: GGUF files were made for a float16 cache; float32 checkpoints run in bfloat16, as in vLLM on CPUs.
   return config.from_gguf || config.torch_dtype == "float16" ? DType::kFloat16 : DType::kBFloat16;
+}
+
+// Of --kv-cache-dtype.
+Result<DType> pick_kv_dtype(const std::string& flag, DType dtype, bool cuda) {
+  if (flag == "auto" || flag == info(dtype).name) return dtype;
+  if (flag != "fp8_e4m3") {
+    return error(ErrorCode::kUnimplemented, "--kv-cache-dtype {} under --dtype {} is not built; auto or fp8 are", flag,
+                 info(dtype).name);
+  }
+  if (!cuda) return error(ErrorCode::kUnimplemented, "--kv-cache-dtype fp8 is built for GPUs only; use auto");
+  LOG_INFO("KV cache of fp8 (e4m3), scales 1.0: twice the tokens of {}", info(dtype).name);
+  return kKvFloat8;
 }
 
 model::LoadOptions load_options(const ServeArgs& args, DType dtype, const std::function<void(std::string)>& phase) {
@@ -80,6 +93,7 @@ Result<std::unique_ptr<model::Model>> load_on_cpu(const ServeArgs& args, DType d
         static_cast<double>(source.checkpoint->total_bytes()) / (1 << 30),
         static_cast<double>(available_memory_bytes()) / (1 << 30));
   }
+  RETURN_IF_ERROR(pick_kv_dtype(args.kv_cache_dtype, dtype, false));
   ThreadPool pool(args.threads > 0 ? static_cast<int>(args.threads) : usable_cpus(), false);
   return model::load_model(source.config, source.checkpoint, load_options(args, dtype, phase), pool);
 }
@@ -145,8 +159,10 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const Mo
                                                                 env_flag("VLLM_ALLOW_LONG_MAX_MODEL_LEN")));
   options.engine.max_mixed_batch_tokens = args.max_mixed_batch_tokens;
   if (args.num_gpu_blocks_override) options.engine.num_blocks = *args.num_gpu_blocks_override + 1;
-  ASSIGN_OR_RETURN(engine::CudaEngineParts cuda, engine::make_cuda_executor(source.config, source.checkpoint,
-                                                                            load_options(args, dtype, phase), options));
+  model::LoadOptions load = load_options(args, dtype, phase);
+  ASSIGN_OR_RETURN(load.kv_dtype, pick_kv_dtype(args.kv_cache_dtype, dtype, true));
+  ASSIGN_OR_RETURN(engine::CudaEngineParts cuda,
+                   engine::make_cuda_executor(source.config, source.checkpoint, load, options));
   // Reading a small model's weights once for decodes and prompts saves less than each further mixed step costs.
   constexpr size_t kSmallWeights = size_t{4} << 30;
   if (cuda.weight_bytes < kSmallWeights) cuda.engine.min_mixed_batch_tokens = cuda.engine.max_mixed_batch_tokens;

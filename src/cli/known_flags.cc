@@ -134,7 +134,6 @@ constexpr Flag kParallelConfigKnown[] = {
 };
 
 constexpr Flag kCacheConfigKnown[] = {
-    {"kv-cache-dtype", kString, "auto", "", R},
     {"kv-offloading-backend", kString, "", "", R},
     {"mamba-cache-dtype", kString, "auto", "", R},
     {"mamba-ssm-cache-dtype", kString, "auto", "", R},

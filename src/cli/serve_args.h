@@ -35,6 +35,7 @@ struct ServeArgs {
   std::string scheduling_policy = "fcfs";
   int64_t long_prefill_token_threshold = 0;
   double gpu_memory_utilization = 0.92;
+  std::string kv_cache_dtype = "auto";
   bool enforce_eager = false;
   int64_t max_mixed_batch_tokens = 2048;
   int64_t max_cudagraph_capture_size = 512, optimization_level = 2;

@@ -233,7 +233,7 @@ Result<RunningModel> start_model(const ServeArgs& args, const std::function<void
       .cache_config = {{"block_size", std::to_string(engine_config.block_size)},
                        {"num_gpu_blocks", std::to_string(engine_config.num_blocks - 1)},
                        {"enable_prefix_caching", engine_config.enable_prefix_caching ? "True" : "False"},
-                       {"cache_dtype", "auto"}}});
+                       {"cache_dtype", args.kv_cache_dtype}}});
   running.service = std::make_unique<serve::Service>(std::move(config_of_service), text.tokenizer, text.chat_template,
                                                      running.metrics);
   if (!sink) sink = running.service->output_sink();

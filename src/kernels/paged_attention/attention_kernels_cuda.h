@@ -54,7 +54,8 @@ struct FastAttention {
   Status (*prepare)(int (&blocks_per_sm)[kAttentionPlans]);
   Status (*run)(const FastAttentionArgs& a, int plan, StreamRef stream);
 };
-/// Null if there is none: it needs 16-bit types, the same for cache and activations, and a head_dim of 64, 128 or 256.
+/// Null if there is none: it needs 16-bit activations, a cache of the same type (or of float8_e4m3 under
+/// bfloat16), and a head_dim of 64, 128 or 256.
 const FastAttention* find_fast_attention(DType dtype, DType kv_dtype, int head_dim);
 
 /// The kernel for prefills on Hopper: full causal attention without a cap, in place of the fast kernels' second plan.

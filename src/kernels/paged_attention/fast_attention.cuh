@@ -17,14 +17,14 @@
 namespace vllm {
 
 /// What FlashInfer's function asks of its parameters, for one item.
-template <typename T>
+template <typename T, typename KvT>
 struct FastAttentionItem {
   using DTypeQ = T;
-  using DTypeKV = T;
+  using DTypeKV = KvT;
   using DTypeO = T;
   using IdType = int32_t;
   T* q;
-  flashinfer::paged_kv_t<T, int32_t> paged_kv;
+  flashinfer::paged_kv_t<KvT, int32_t> paged_kv;
   T* o;
   float* lse;
   flashinfer::uint_fastdiv group_size;
@@ -71,26 +71,26 @@ struct FastAttentionVariant : flashinfer::AttentionVariantBase {
 
 /// The template's numbers for a tile of kTile rows, as FlashInfer's own launcher picks them on an SM with 228 KB: keys
 /// per tile so that two blocks fit.
-template <typename T, int kHeadDim, int kTile, typename Variant>
+template <typename T, typename KvT, int kHeadDim, int kTile, typename Variant>
 struct FastAttentionTraits {
   static constexpr uint32_t kWarpsQ = flashinfer::get_num_warps_q(kTile),
                             kWarpsKv = flashinfer::get_num_warps_kv(kTile);
   static constexpr uint32_t kMmaQ = flashinfer::get_num_mma_q(kTile);
   static constexpr int kBudget = 228 * 1024 / 2 - kTile * kHeadDim * static_cast<int>(sizeof(T));
-  static constexpr int kFits = kBudget / (2 * kHeadDim * 16 * static_cast<int>(kWarpsKv * sizeof(T)));
+  static constexpr int kFits = kBudget / (2 * kHeadDim * 16 * static_cast<int>(kWarpsKv * sizeof(KvT)));
   static constexpr int kWanted = kFits < 8 / static_cast<int>(kMmaQ) ? kFits : 8 / static_cast<int>(kMmaQ);
   static constexpr uint32_t kMmaKv = kWanted >= 8 ? 8 : kWanted >= 4 ? 4 : kWanted >= 2 ? 2 : 1;
-  using Traits =
-      flashinfer::KernelTraits<flashinfer::MaskMode::kCausal, kTile, kMmaQ, kMmaKv, kHeadDim / 16, kHeadDim / 16,
-                               kWarpsQ, kWarpsKv, flashinfer::PosEncodingMode::kNone, T, T, T, float, int32_t, Variant>;
+  using Traits = flashinfer::KernelTraits<flashinfer::MaskMode::kCausal, kTile, kMmaQ, kMmaKv, kHeadDim / 16,
+                                          kHeadDim / 16, kWarpsQ, kWarpsKv, flashinfer::PosEncodingMode::kNone, T, KvT,
+                                          T, float, int32_t, Variant>;
   static_assert(!Traits::IsInvalid() && kFits >= 1);
 };
 
-template <typename T>
+template <typename T, typename KvT>
 struct FastAttentionKernelArgs {
   T *out, *q, *partial_out;
   float* partial_lse;
-  flashinfer::paged_kv_t<T, int32_t> kv;  // without indptr: an item brings its own
+  flashinfer::paged_kv_t<KvT, int32_t> kv;  // without indptr: an item brings its own
   flashinfer::uint_fastdiv group_size;
   const AttentionPlanHeader* header;
   const AttentionWork* work;
@@ -107,7 +107,8 @@ constexpr bool kWalks = Traits::CTA_TILE_Q == 16;
 
 template <typename Traits>
 __global__ void __launch_bounds__(Traits::NUM_THREADS, kWalks<Traits>&& Traits::HEAD_DIM_VO < 256 ? 3 : 1)
-    fast_attention(const __grid_constant__ FastAttentionKernelArgs<typename Traits::DTypeQ> a) {
+    fast_attention(
+        const __grid_constant__ FastAttentionKernelArgs<typename Traits::DTypeQ, typename Traits::DTypeKV> a) {
   using T = typename Traits::DTypeQ;
   extern __shared__ __align__(16) uint8_t shared[];
   auto& storage = reinterpret_cast<typename Traits::SharedStoragePaged&>(shared);
@@ -131,7 +132,7 @@ __global__ void __launch_bounds__(Traits::NUM_THREADS, kWalks<Traits>&& Traits::
     int32_t o_start = chunks > 1 ? partial_row : second.y;
     int32_t pages[2] = {seq * a.table_stride, (seq + 1) * a.table_stride};
 
-    FastAttentionItem<T> item;
+    FastAttentionItem<T, typename Traits::DTypeKV> item;
     item.q = a.q, item.q_stride_n = a.q_stride, item.q_stride_h = Traits::HEAD_DIM_QK;
     item.paged_kv = a.kv;
     item.paged_kv.batch_size = 1, item.paged_kv.indptr = pages, item.paged_kv.indices = a.block_table;
@@ -158,24 +159,25 @@ __global__ void __launch_bounds__(Traits::NUM_THREADS, kWalks<Traits>&& Traits::
   }
 }
 
-template <typename T, int kHeadDim, int kTile, bool kWindow, bool kSoftcap>
-using FastTraits = typename FastAttentionTraits<T, kHeadDim, kTile, FastAttentionVariant<kWindow, kSoftcap>>::Traits;
+template <typename T, typename KvT, int kHeadDim, int kTile, bool kWindow, bool kSoftcap>
+using FastTraits =
+    typename FastAttentionTraits<T, KvT, kHeadDim, kTile, FastAttentionVariant<kWindow, kSoftcap>>::Traits;
 
 /// fn(Traits{}-like tag) for the variant that a layer needs: capped scores are rare, so they always come with a window.
-template <typename T, int kHeadDim, int kTile, typename Fn>
+template <typename T, typename KvT, int kHeadDim, int kTile, typename Fn>
 Status with_traits(bool window, bool softcap, Fn&& fn) {
-  if (softcap) return fn(std::type_identity<FastTraits<T, kHeadDim, kTile, true, true>>{});
-  if (window) return fn(std::type_identity<FastTraits<T, kHeadDim, kTile, true, false>>{});
-  return fn(std::type_identity<FastTraits<T, kHeadDim, kTile, false, false>>{});
+  if (softcap) return fn(std::type_identity<FastTraits<T, KvT, kHeadDim, kTile, true, true>>{});
+  if (window) return fn(std::type_identity<FastTraits<T, KvT, kHeadDim, kTile, true, false>>{});
+  return fn(std::type_identity<FastTraits<T, KvT, kHeadDim, kTile, false, false>>{});
 }
 
-template <typename T, int kHeadDim>
+template <typename T, int kHeadDim, typename KvT = T>
 struct FastAttentionOf {
   static constexpr int kTiles[kAttentionPlans] = {16, kHeadDim == 256 ? 64 : 128};
   template <typename Fn>
   static Status with_plan(int plan, bool window, bool softcap, Fn&& fn) {
-    if (plan == 0) return with_traits<T, kHeadDim, kTiles[0]>(window, softcap, fn);
-    return with_traits<T, kHeadDim, kTiles[1]>(window, softcap, fn);
+    if (plan == 0) return with_traits<T, KvT, kHeadDim, kTiles[0]>(window, softcap, fn);
+    return with_traits<T, KvT, kHeadDim, kTiles[1]>(window, softcap, fn);
   }
   static Status prepare(int (&blocks_per_sm)[kAttentionPlans]) {
     for (int plan = 0; plan < kAttentionPlans; ++plan) {
@@ -198,7 +200,7 @@ struct FastAttentionOf {
   }
   static Status run(const FastAttentionArgs& args, int plan, StreamRef stream) {
     const AttentionKernelArgs& l = args.layer;
-    FastAttentionKernelArgs<T> a{};
+    FastAttentionKernelArgs<T, KvT> a{};
     a.out = static_cast<T*>(l.out), a.q = static_cast<T*>(const_cast<void*>(l.q));
     a.partial_out = static_cast<T*>(args.partial_out), a.partial_lse = args.partial_lse;
     a.kv.page_size = static_cast<uint32_t>(l.block_size), a.kv.num_heads = static_cast<uint32_t>(l.num_kv_heads);
@@ -206,8 +208,8 @@ struct FastAttentionOf {
     a.kv.stride_page = a.kv.v_stride_page = static_cast<uint32_t>(l.page_stride);
     a.kv.stride_n = a.kv.v_stride_n = kHeadDim;
     a.kv.stride_h = a.kv.v_stride_h = static_cast<uint32_t>(l.block_size) * kHeadDim;
-    a.kv.k_data = reinterpret_cast<T*>(const_cast<std::byte*>(l.k));
-    a.kv.v_data = reinterpret_cast<T*>(const_cast<std::byte*>(l.v));
+    a.kv.k_data = reinterpret_cast<KvT*>(const_cast<std::byte*>(l.k));
+    a.kv.v_data = reinterpret_cast<KvT*>(const_cast<std::byte*>(l.v));
     a.group_size = static_cast<uint32_t>(l.num_heads / l.num_kv_heads);
     a.header = args.header, a.work = args.work, a.counters = args.counters;
     a.block_table = const_cast<int32_t*>(l.block_table), a.table_stride = static_cast<int32_t>(l.table_stride);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/kv_layout/kv_float8.h"
 #include "kernels/paged_attention/attention_kernels_cuda.h"
 #include "tensor/cuda/buffer.h"
 #include "tensor/cuda/error.h"
@@ -43,7 +44,7 @@ Status check(const AttentionCudaShape& s) {
   if (s.num_kv_heads <= 0 || s.num_heads <= 0 || s.num_heads % s.num_kv_heads != 0) {
     return invalid_argument("attention: {} heads over {} KV heads", s.num_heads, s.num_kv_heads);
   }
-  if (!is_float(s.dtype) || !is_float(s.kv_dtype)) {
+  if (!is_float(s.dtype) || (!is_float(s.kv_dtype) && s.kv_dtype != kKvFloat8)) {
     return error(ErrorCode::kUnimplemented, "attention: no CUDA kernel for {} with a cache of {}", info(s.dtype).name,
                  info(s.kv_dtype).name);
   }

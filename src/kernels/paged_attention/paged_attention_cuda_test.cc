@@ -147,6 +147,26 @@ TEST(PagedAttentionCuda, PrefillsOnHopper) {
   run_once(many, seed++);
 }
 
+// A cache of float8, as FlashInfer's kernels read it under bfloat16 and the plain kernel under anything.
+TEST(PagedAttentionCuda, ReadsACacheOfFloat8) {
+  REQUIRE_GPU();
+  unsigned seed = fresh_seed();
+  const std::vector<AttentionCaseSeq> mixed = {{1, 40}, {100, 100}, {1, 1}, {17, 500}, {1, 1300}, {5, 5}, {64, 129}};
+  const std::vector<AttentionCaseSeq> decodes = {{1, 40}, {1, 5000}, {1, 1}, {1, 129}, {1, 64}};
+  const std::vector<AttentionCase> cases = {
+      {16, 8, 128, 16, kKvFloat8, 0, 0, mixed},   {32, 8, 128, 16, kKvFloat8, 0, 0, decodes},
+      {9, 3, 64, 16, kKvFloat8, 0, 0, mixed},     {9, 3, 64, 16, kKvFloat8, 0, 100, decodes},
+      {4, 1, 256, 16, kKvFloat8, 0, 512, mixed},  {8, 4, 256, 32, kKvFloat8, 50, 96, decodes},
+      {24, 1, 64, 32, kKvFloat8, 30, 0, decodes}, {8, 8, 80, 16, kKvFloat8, 0, 0, mixed},
+      {40, 1, 72, 64, kKvFloat8, 0, 0, {{3, 70}}}};
+  for (const AttentionCase& c : cases) {
+    run_once({c, kBF16}, seed++);
+    run_once({.c = c, .dtype = kBF16, .plain = true}, seed++);
+  }
+  run_once({cases[0], kF32}, seed++);
+  run_once({cases[1], kF16}, seed++);
+}
+
 TEST(PagedAttentionCuda, MatchesTheReferenceOnLongContexts) {
   REQUIRE_GPU();
   unsigned seed = fresh_seed();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/kv_layout/kv_float8.h"
 #include "kernels/paged_attention/paged_attention.h"
 #include "kernels/paged_attention/paged_attention_cases.h"
 #include "kernels/paged_attention/paged_attention_cuda.h"
@@ -26,6 +27,7 @@ inline void put_float(std::byte* out, int64_t i, float x, DType dtype) {
   if (dtype == DType::kFloat32) reinterpret_cast<float*>(out)[i] = x;
   if (dtype == DType::kFloat16) reinterpret_cast<Float16*>(out)[i] = to_float16(x);
   if (dtype == DType::kBFloat16) reinterpret_cast<BFloat16*>(out)[i] = to_bfloat16(x);
+  if (dtype == kKvFloat8) reinterpret_cast<uint8_t*>(out)[i] = float_to_float8(x);
 }
 inline float get_float(const std::byte* in, int64_t i, DType dtype) {
   if (dtype == DType::kFloat32) return reinterpret_cast<const float*>(in)[i];
@@ -99,7 +101,7 @@ class AttentionWorld {
       }
     }
     PagedAttentionParams p{TensorView<float, 3>(out.data(), {num_tokens(), heads, dim}),
-                           TensorView<const float, 3>(q.data(), {num_tokens(), heads, dim}), kv_};
+                           TensorView<const float, 3>(q.data(), {num_tokens(), heads, dim}), cpu_kv_};
     p.kv.base = const_cast<std::byte*>(cpu_pool_.data());
     p.block_table = TensorView<const int32_t, 2>(table_.data(), {num_seqs(), max_blocks_});
     p.query_start = query_start_, p.seq_lens = seq_lens_;
@@ -112,8 +114,12 @@ class AttentionWorld {
   void build_pages() {
     const AttentionCase& c = spec_.c;
     kv_.block_size = c.block_size, kv_.num_kv_heads = c.num_kv_heads, kv_.head_dim = c.head_dim, kv_.dtype = c.dtype;
-    kv_.k_offset = 64, kv_.v_offset = 64 + kv_.area_bytes() + 32;
-    kv_.page_bytes = (2 * kv_.area_bytes() + 128 + 15) / 16 * 16;
+    cpu_kv_ = kv_;
+    if (c.dtype == kKvFloat8) cpu_kv_.dtype = DType::kFloat32;  // of the rounded values
+    for (KvLayerView* kv : {&kv_, &cpu_kv_}) {
+      kv->k_offset = 64, kv->v_offset = 64 + kv->area_bytes() + 32;
+      kv->page_bytes = (2 * kv->area_bytes() + 128 + 15) / 16 * 16;
+    }
     int64_t pages = 0;
     for (int32_t n : seq_lens_) {
       int64_t blocks = (std::max(n, spec_.capacity) + c.block_size - 1) / c.block_size;
@@ -122,9 +128,9 @@ class AttentionWorld {
     std::vector<int32_t> ids(static_cast<size_t>(pages));
     for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i) + 1;
     std::shuffle(ids.begin(), ids.end(), rng_);
-    kv_.num_blocks = pages + 1;
+    kv_.num_blocks = cpu_kv_.num_blocks = pages + 1;
     pool_.assign(static_cast<size_t>(kv_.num_blocks * kv_.page_bytes), std::byte{0xff});
-    cpu_pool_ = pool_;
+    cpu_pool_.assign(static_cast<size_t>(cpu_kv_.num_blocks * cpu_kv_.page_bytes), std::byte{0xff});
     table_.assign(static_cast<size_t>(num_seqs() * max_blocks_), 0x3fffffff);
     std::normal_distribution<float> normal;
     size_t next = 0;
@@ -144,15 +150,16 @@ class AttentionWorld {
   }
   void write_token(int64_t page, int64_t i, std::normal_distribution<float>& normal) {
     const AttentionCase& c = spec_.c;
-    KvLayerView gpu = kv_, cpu = kv_;
+    KvLayerView gpu = kv_, cpu = cpu_kv_;
     gpu.base = pool_.data(), cpu.base = cpu_pool_.data();
     for (int h = 0; h < c.num_kv_heads; ++h) {
       for (int d = 0; d < c.head_dim; ++d) {
         float k = normal(rng_), v = normal(rng_);
+        if (c.dtype == kKvFloat8) k = float8_to_float(float_to_float8(k)), v = float8_to_float(float_to_float8(v));
         put_float(gpu.k_head(page, h), i * c.head_dim + d, k, c.dtype);
         put_float(gpu.v_head(page, h), i * c.head_dim + d, v, c.dtype);
-        put_float(cpu.k_head(page, h), d * c.block_size + i, k, c.dtype);
-        put_float(cpu.v_head(page, h), i * c.head_dim + d, v, c.dtype);
+        put_float(cpu.k_head(page, h), d * c.block_size + i, k, cpu.dtype);
+        put_float(cpu.v_head(page, h), i * c.head_dim + d, v, cpu.dtype);
       }
     }
   }
@@ -169,7 +176,7 @@ class AttentionWorld {
 
   AttentionWorldSpec spec_;
   std::mt19937 rng_;
-  KvLayerView kv_;
+  KvLayerView kv_, cpu_kv_;
   float scale_ = 1;
   int64_t max_blocks_ = 1, q_stride_ = 0;
   std::vector<int32_t> query_start_, seq_lens_, table_;

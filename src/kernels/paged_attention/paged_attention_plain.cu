@@ -1,4 +1,5 @@
 // The simple kernel: the device's own reference, and the path for types and head sizes that the fast one does not have.
+#include "kernels/kv_layout/kv_types.cuh"
 #include "kernels/paged_attention/attention_kernels_cuda.h"
 #include "tensor/cuda/launch.cuh"
 #include "tensor/cuda/types.cuh"
@@ -23,7 +24,7 @@ __device__ int sequence_of(const int32_t* query_start, int num_seqs, int t) {
 
 template <typename KvT>
 __device__ float dot(const float* q, const KvT* k, int head_dim) {
-  constexpr int kWidth = kVecWidth<KvT>;
+  constexpr int kWidth = kVecWidth<KvT> < 8 ? kVecWidth<KvT> : 8;  // head_dim is a multiple of 8
   float sum = 0;
   for (int d = 0; d < head_dim; d += kWidth) {
     Vec<KvT, kWidth> v = *reinterpret_cast<const Vec<KvT, kWidth>*>(k + d);
@@ -114,8 +115,8 @@ __global__ void __launch_bounds__(kWarps * 32) plain_attention(AttentionKernelAr
 Status plain_attention_cuda(const AttentionKernelArgs& a, DType dtype, DType kv_dtype, StreamRef stream) {
   LaunchShape shape{dim3(static_cast<unsigned>(a.num_tokens), static_cast<unsigned>(a.num_heads)), dim3(kWarps * 32)};
   return dispatch_float(dtype, [&](auto t) {
-    return dispatch_float(
-        kv_dtype, [&](auto kv) { return launch(plain_attention<decltype(t), decltype(kv)>, shape, stream, a); });
+    return dispatch_kv(kv_dtype,
+                       [&](auto kv) { return launch(plain_attention<decltype(t), decltype(kv)>, shape, stream, a); });
   });
 }
 

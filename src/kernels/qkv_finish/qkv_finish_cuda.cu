@@ -1,4 +1,6 @@
 #include "kernels/qkv_finish/qkv_finish_cuda.h"
+
+#include "kernels/kv_layout/kv_types.cuh"
 #include "tensor/cuda/launch.cuh"
 #include "tensor/cuda/types.cuh"
 
@@ -184,7 +186,7 @@ Status qkv_finish_cuda(const QkvFinishParams& p, StreamRef stream) {
   RETURN_IF_ERROR(check(p));
   if (p.qkv.size(0) == 0) return {};
   return dispatch_float(p.qkv.dtype, [&](auto t) {
-    return dispatch_float(p.kv.dtype, [&](auto kv) { return run<decltype(t), decltype(kv)>(p, stream); });
+    return dispatch_kv(p.kv.dtype, [&](auto kv) { return run<decltype(t), decltype(kv)>(p, stream); });
   });
 }
 

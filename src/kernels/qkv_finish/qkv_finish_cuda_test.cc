@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/kv_layout/kv_float8.h"
 #include "kernels/rms_norm/rms_norm.h"
 #include "kernels/rope/rope.h"
 #include "tensor/cuda/testing.h"
@@ -21,14 +22,23 @@ struct Case {
 };
 constexpr DType kF32 = DType::kFloat32, kF16 = DType::kFloat16, kBF16 = DType::kBFloat16;
 constexpr Case kCases[] = {
-    {1, 16, 8, 128, 128, 16, kBF16, kBF16, true, 0},                                                    // Qwen 3
-    {300, 32, 8, 128, 128, 16, kBF16, kBF16, true, 0}, {37, 9, 3, 64, 64, 16, kBF16, kBF16, false, 0},  // SmolLM 2
-    {65, 4, 1, 256, 256, 32, kBF16, kBF16, true, 0},                                                    // Gemma 3
-    {5, 14, 2, 64, 64, 16, kF16, kF16, false, 8},      {9, 4, 4, 256, 256, 16, kF32, kF32, true, 0},
-    {33, 2, 2, 80, 80, 16, kF32, kBF16, true, 4},      {7, 3, 1, 128, 32, 8, kBF16, kF32, true, 0},  // partial rotation
+    {1, 16, 8, 128, 128, 16, kBF16, kBF16, true, 0},  // Qwen 3
+    {300, 32, 8, 128, 128, 16, kBF16, kBF16, true, 0},
+    {37, 9, 3, 64, 64, 16, kBF16, kBF16, false, 0},   // SmolLM 2
+    {65, 4, 1, 256, 256, 32, kBF16, kBF16, true, 0},  // Gemma 3
+    {5, 14, 2, 64, 64, 16, kF16, kF16, false, 8},
+    {9, 4, 4, 256, 256, 16, kF32, kF32, true, 0},
+    {33, 2, 2, 80, 80, 16, kF32, kBF16, true, 4},
+    {7, 3, 1, 128, 32, 8, kBF16, kF32, true, 0},  // partial rotation
     {6, 2, 1, 80, 40, 1, kBF16, kBF16, true, 0},  // half = 20: one value at a time
     {6, 2, 1, 96, 72, 48, kF16, kF32, false, 3},  // rows that are not aligned
-    {3, 1, 1, 8, 8, 4, kF32, kF16, true, 0},           {4, 1, 1, 254, 2, 5, kF16, kF16, true, 0},
+    {3, 1, 1, 8, 8, 4, kF32, kF16, true, 0},
+    {4, 1, 1, 254, 2, 5, kF16, kF16, true, 0},
+    {300, 32, 8, 128, 128, 16, kBF16, kKvFloat8, true, 0},
+    {37, 9, 3, 64, 64, 16, kBF16, kKvFloat8, false, 0},
+    {9, 4, 1, 256, 256, 16, kF16, kKvFloat8, true, 0},
+    {33, 2, 2, 80, 80, 16, kF32, kKvFloat8, true, 4},
+    {6, 2, 1, 80, 40, 1, kBF16, kKvFloat8, true, 0},
 };
 
 float rounded(float x, DType dtype) {
@@ -38,14 +48,20 @@ void put(std::vector<std::byte>& out, size_t i, float x, DType dtype) {
   if (dtype == kF32) reinterpret_cast<float*>(out.data())[i] = x;
   if (dtype == kF16) reinterpret_cast<Float16*>(out.data())[i] = to_float16(x);
   if (dtype == kBF16) reinterpret_cast<BFloat16*>(out.data())[i] = to_bfloat16(x);
+  if (dtype == kKvFloat8) out[i] = std::byte{float_to_float8(x)};
 }
 float get(const std::vector<std::byte>& in, size_t i, DType dtype) {
   if (dtype == kF32) return reinterpret_cast<const float*>(in.data())[i];
   if (dtype == kF16) return to_float(reinterpret_cast<const Float16*>(in.data())[i]);
+  if (dtype == kKvFloat8) return float8_to_float(static_cast<uint8_t>(in[i]));
   return to_float(reinterpret_cast<const BFloat16*>(in.data())[i]);
 }
 /// One unit in the last place, relative: values that round the other way differ by it.
-float ulp(DType dtype) { return dtype == kF32 ? 1e-6f : dtype == kF16 ? 0x1p-10f : 0x1p-7f; }
+float ulp(DType dtype) {
+  return dtype == kF32 ? 1e-6f : dtype == kF16 ? 0x1p-10f : dtype == kKvFloat8 ? 0x1p-3f : 0x1p-7f;
+}
+/// The step of the smallest numbers.
+float least(DType dtype) { return dtype == kKvFloat8 ? 0x1p-9f : 1e-5f; }
 
 void run_case(const Case& c, unsigned seed) {
   std::mt19937 rng(seed);
@@ -159,7 +175,7 @@ void run_case(const Case& c, unsigned seed) {
                                   << i * kv_element / static_cast<size_t>(kv.page_bytes) << ", byte " << in_page;
     } else {
       bool is_v = in_page >= static_cast<size_t>(kv.v_offset);
-      ASSERT_NEAR(is, want, is_v && c.dtype == c.kv_dtype ? 0 : ulp(c.kv_dtype) * std::abs(want) + 1e-5f)
+      ASSERT_NEAR(is, want, is_v && c.dtype == c.kv_dtype ? 0 : ulp(c.kv_dtype) * std::abs(want) + least(c.kv_dtype))
           << (is_v ? "v" : "k") << " in page " << i * kv_element / static_cast<size_t>(kv.page_bytes) << ", byte "
           << in_page;
     }
