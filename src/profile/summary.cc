@@ -13,6 +13,7 @@ namespace vllm::profile {
 namespace {
 
 constexpr size_t kNameWidth = 72;
+constexpr size_t kFewSteps = 8;  // say nothing of
 
 double us(int64_t ns) { return static_cast<double>(ns) / 1000; }
 
@@ -124,12 +125,15 @@ Summary summarize(const PhaseLog& log, const GpuTrace& gpu) {
     ++figures.num_steps;
     figures.num_seqs += step.num_seqs, figures.num_tokens += step.num_tokens;
     figures.span_ns += step.end_ns - step.begin_ns, figures.busy_ns += (step.decode ? decode : other).add(step);
-    if (before && before_id + 1 == id && before->decode && step.decode)
+    if (before && before_id + 1 == id && before->decode && step.decode) {
       out.idle_ns.push_back(std::max<int64_t>(0, step.begin_ns - before->end_ns));
+      if (before->num_seqs == step.num_seqs) out.period_ns[step.num_seqs].push_back(step.begin_ns - before->begin_ns);
+    }
     before = &step, before_id = id;
   }
   out.decode.kernels = decode.sorted(gpu.names), out.other.kernels = other.sorted(gpu.names);
   std::sort(out.idle_ns.begin(), out.idle_ns.end());
+  for (auto& [num_seqs, periods] : out.period_ns) std::sort(periods.begin(), periods.end());
   std::map<std::string, Summary::HostPhase> phases;
   for (const Phase& phase : log.phases) {
     Summary::HostPhase& p = phases[phase.name];
@@ -149,6 +153,11 @@ std::string to_text(const Summary& s, size_t rows) {
                        us(percentile_of(s.idle_ns, 50)), us(percentile_of(s.idle_ns, 99)), us(s.idle_ns.back()),
                        s.idle_ns.size());
   }
+  for (const auto& [num_seqs, periods] : s.period_ns) {
+    if (periods.size() < kFewSteps) continue;
+    out += fmt::format("Decode step of {} sequences: p50 {:.1f} us, p99 {:.1f} us ({} steps)\n", num_seqs,
+                       us(percentile_of(periods, 50)), us(percentile_of(periods, 99)), periods.size());
+  }
   if (!s.phases.empty()) out += "Host phases, us (mean / longest, count):";
   for (const Summary::HostPhase& p : s.phases) {
     out += fmt::format(" {} {:.1f} / {:.1f} ({})", p.name, us(p.total_ns) / static_cast<double>(p.count),
@@ -166,6 +175,12 @@ json::object to_json(const Summary& s) {
                                       {"max", us(s.idle_ns.back())},
                                       {"count", s.idle_ns.size()}};
   }
+  json::object periods;
+  for (const auto& [num_seqs, values] : s.period_ns) {
+    periods[std::to_string(num_seqs)] = json::object{
+        {"p50_us", us(percentile_of(values, 50))}, {"p99_us", us(percentile_of(values, 99))}, {"count", values.size()}};
+  }
+  out["decode_step_by_sequences"] = std::move(periods);
   json::object phases;
   for (const Summary::HostPhase& p : s.phases) {
     phases[p.name] = json::object{{"count", p.count}, {"total_us", us(p.total_ns)}, {"longest_us", us(p.longest_ns)}};

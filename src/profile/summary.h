@@ -1,6 +1,7 @@
 #pragma once
 // The figures of a profile: where a GPU's time goes, and how long it waits between two decode steps.
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct Summary {
   // From the last end of a decode step to the first begin of the next, which is one too; ascending. Kernels that start
   // early (programmatic launch) count as 0.
   std::vector<int64_t> idle_ns;
+  // From the first begin of a decode step to that of the next, which has as many sequences; ascending, by that number.
+  std::map<int64_t, std::vector<int64_t>> period_ns;
   // Time per host phase.
   struct HostPhase {
     std::string name;

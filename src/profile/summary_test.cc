@@ -33,6 +33,7 @@ TEST(Summary, GapsAreThoseBetweenTwoDecodeSteps) {
       .names = {"a", "b"}};
   const Summary s = summarize(log, gpu);
   EXPECT_THAT(s.idle_ns, ElementsAre(0, 7000));  // 1 to 2, 4 to 5; neither around step 3 nor over the missing step 6
+  EXPECT_THAT(s.period_ns, ElementsAre(testing::Pair(2, ElementsAre(19'000)), testing::Pair(3, ElementsAre(16'000))));
   EXPECT_EQ(s.decode.num_steps, 5);
   EXPECT_EQ(s.decode.num_seqs, 13);
   EXPECT_EQ(s.decode.span_ns, 20'000 + 11'000 + 9'000 + 3'000 + 10'000);

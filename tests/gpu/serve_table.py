@@ -140,4 +140,5 @@ def main():
             f.writelines(json.dumps(line) + "\n" for line in lines)
 
 
-main()
+if __name__ == "__main__":
+    main()
