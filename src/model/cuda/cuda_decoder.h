@@ -28,6 +28,7 @@ class CudaDecoder final : public CudaModel {
   Status forward(const CudaBatch& batch, const KvCacheView& kv, TensorView<void, 2> hidden, StreamRef stream) override;
   Status compute_logits(TensorView<const void, 2> hidden, TensorView<float, 2> logits, StreamRef stream) override;
   bool is_lopsided(int num_seqs, int64_t longest, int64_t total) const override;
+  std::byte* tail() const override { return scratch_.data() + tail_offset_; }
   DType dtype() const override { return dtype_; }
   size_t weight_bytes() const override { return weights_.memory.size(); }
   size_t scratch_bytes() const override;
@@ -47,6 +48,7 @@ class CudaDecoder final : public CudaModel {
     TensorView<void, 2> gated;                  // [slice, intermediate]
     TensorView<float, 2> cos, sin;              // [tokens, rotary_dim / 2]
     TensorView<float, 2> local_cos, local_sin;  // or empty
+    size_t stream_bytes = 0;                    // x and h: what forward's last kernel still reads
     size_t bytes = 0;
   };
   struct Step {
@@ -91,6 +93,7 @@ class CudaDecoder final : public CudaModel {
   CudaLimits limits_;
   DeviceBuffer inv_freq_;  // double: of rope, then of rope_local
   DeviceBuffer scratch_;
+  size_t tail_offset_ = 0;                       // behind the residual stream of the largest step
   std::optional<LinearCuda> linear_, head_;      // of the layers, of the lm_head
   std::optional<PagedAttentionCuda> attention_;  // a phase per group and phase of a step
   unsigned left_out_ = 0;

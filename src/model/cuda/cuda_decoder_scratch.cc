@@ -57,10 +57,9 @@ CudaDecoder::Activations CudaDecoder::activations(int64_t num_tokens) const {
   Layout layout(scratch_.data());
   Activations a;
   a.x = layout.floats(num_tokens, c.hidden_size);
-  if (c.post_norms) {
-    a.h = layout.floats(num_tokens, c.hidden_size);
-    a.normed = layout.take(slice, c.hidden_size, dtype_);
-  }
+  if (c.post_norms) a.h = layout.floats(num_tokens, c.hidden_size);
+  a.stream_bytes = layout.bytes();
+  if (c.post_norms) a.normed = layout.take(slice, c.hidden_size, dtype_);
   a.qkv = layout.take(num_tokens, q + 2 * kv, dtype_);
   a.attention = layout.take(num_tokens, q, dtype_);
   a.gated = layout.take(slice, c.intermediate_size, dtype_);
@@ -85,7 +84,10 @@ Status CudaDecoder::reserve(const CudaLimits& limits) {
     return invalid_argument("max_logits is {}, expected 1 to {}", limits.max_logits, kMaxLogits);
   }
   limits_ = limits;
-  ASSIGN_OR_RETURN(scratch_, DeviceBuffer::allocate(activations(limits.max_tokens).bytes, "a step's activations"));
+  const Activations largest = activations(limits.max_tokens);
+  tail_offset_ = largest.stream_bytes;
+  ASSIGN_OR_RETURN(scratch_, DeviceBuffer::allocate(std::max(largest.bytes, tail_offset_ + limits.tail_bytes),
+                                                    "a step's activations"));
 
   std::vector<double> frequencies = shape_.rope.inv_freq;
   frequencies.insert(frequencies.end(), shape_.rope_local.inv_freq.begin(), shape_.rope_local.inv_freq.end());

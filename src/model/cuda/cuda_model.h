@@ -21,6 +21,7 @@ struct CudaLimits {
   int block_size = 16;
   int num_phases = 2;
   bool use_cublaslt = true;
+  size_t tail_bytes = 0;         // see CudaModel::tail
   bool batch_invariant = false;  // a token's logits are the same bits in any batch and chunk; slower
 };
 
@@ -39,6 +40,9 @@ class CudaModel {
   virtual Status compute_logits(TensorView<const void, 2> hidden, TensorView<float, 2> logits, StreamRef stream) = 0;
   /// True if a decode of these lengths is better off with the kernels that split the work by load (batch.lopsided).
   virtual bool is_lopsided(int num_seqs, int64_t longest, int64_t total) const = 0;
+  /// limits.tail_bytes inside of the activations' memory, for what follows a forward: its `hidden` may lie there, and
+  /// logits. It is the caller's from forward's last kernel to the next forward, in stream order.
+  virtual std::byte* tail() const = 0;
   virtual DType dtype() const = 0;
   virtual size_t weight_bytes() const = 0;
   virtual size_t scratch_bytes() const = 0;

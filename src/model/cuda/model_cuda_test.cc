@@ -164,6 +164,54 @@ TEST(CudaDecoder, AgreesWithTheCpuAtRealShapes) {
   }
 }
 
+ModelConfig qwen3_of_128() {
+  ModelConfig c = load_golden("qwen3").config;
+  c.num_heads = 16, c.num_kv_heads = 8, c.head_dim = 128, c.hidden_size = 512, c.intermediate_size = 1536;
+  c.vocab_size = 1000, c.max_position = 1 << 18;
+  return c;
+}
+
+// Attention depends on differences of positions: far out, logits are what they are at the front.
+TEST(CudaDecoder, TurnsByLargePositions) {
+  REQUIRE_GPU();
+  for (const char* name : {"qwen3 of 128", "gemma3"}) {
+    const ModelConfig config = std::string(name) == "gemma3" ? load_golden(name).config : qwen3_of_128();
+    const Prompts prompts = make_prompts({1, 70, 33, 5}, config.vocab_size);
+    for (DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+      auto model = load(config, nullptr, dtype);
+      ASSERT_TRUE(model);
+      for (int32_t first : {32'700, 131'000}) {
+        for (int64_t prefill : {int64_t{1} << 20, int64_t{3}}) {
+          const auto want = on_gpu(*model, prompts, {.prefill = prefill});
+          const Distance d = distance(on_gpu(*model, prompts, {.prefill = prefill, .first_position = first}), want);
+          report(name, dtype, fmt::format("from {}", first).c_str(), d);
+          expect_close(d, dtype, fmt::format("{} {} from position {}", name, info(dtype).name, first));
+        }
+      }
+    }
+  }
+}
+
+// Offsets into the pool are 64 bits wide everywhere: the last pages of one of more than 2^32 elements.
+TEST(CudaDecoder, ReachesPagesPast2To32Elements) {
+  REQUIRE_GPU();
+  const ModelConfig config = qwen3_of_128();
+  const Prompts prompts = make_prompts({1, 70, 33, 5, 48}, config.vocab_size);
+  for (DType dtype : {DType::kBFloat16, DType::kFloat32}) {
+    auto model = load(config, nullptr, dtype);
+    ASSERT_TRUE(model);
+    const int64_t page_elements = model->kv_spec().bytes_per_block(16) / info(dtype).block_bytes;
+    const int64_t first_page = (int64_t{1} << 32) / page_elements + 1;
+    for (CudaRunOptions options : {CudaRunOptions{.chunk = 13}, {.prefill = 19, .graphs = true}}) {
+      const auto want = on_gpu(*model, prompts, options);
+      options.first_page = first_page;
+      const Distance d = distance(on_gpu(*model, prompts, options), want);
+      report("qwen3 of 128", dtype, fmt::format("from page {}", first_page).c_str(), d);
+      expect_close(d, dtype, fmt::format("{} from page {}", info(dtype).name, first_page));
+    }
+  }
+}
+
 // A step of more than 2,048 tokens goes through the linear layers in slices that cut prompts anywhere.
 TEST(CudaDecoder, SlicesALargeStep) {
   REQUIRE_GPU();

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "tensor/cuda/growing_buffer.h"
 #include "tensor/cuda/launch.cuh"
 #include "tensor/cuda/testing.h"
 
@@ -50,6 +51,38 @@ TEST(DeviceBuffer, RefusesWhatDoesNotFit) {
   ASSERT_FALSE(huge);
   EXPECT_TRUE(huge.error().message.starts_with("Out of memory: a test needs 1048576.00 GiB")) << huge.error().message;
   EXPECT_TRUE(DeviceBuffer::allocate(1 << 20, "a test"));
+}
+
+TEST(GrowingBuffer, GrowsInPlace) {
+  REQUIRE_GPU();
+  GrowingBuffer buffer = GrowingBuffer::reserve(size_t{64} << 20).value();
+  std::byte* const at = buffer.data();
+  EXPECT_EQ(buffer.size(), 0u);
+  ASSERT_TRUE(buffer.grow(1000));
+  EXPECT_GE(buffer.size(), 1000u);
+  EXPECT_LT(buffer.size(), buffer.max_size());
+  CudaStream stream = CudaStream::create().value();
+  auto* ints = reinterpret_cast<int*>(at);
+  ASSERT_EQ(cudaMemset(at, 0, 400), cudaSuccess);
+  ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+  // A graph that was captured before the buffer grew.
+  Result<CudaGraph> graph = CudaGraph::capture(stream, [&](StreamRef s) {
+    return launch(add_one, {dim3(1), dim3(128)}, s, ints, 100);
+  });
+  ASSERT_TRUE(graph) << graph.error().message;
+  ASSERT_TRUE(graph->launch(stream));
+  ASSERT_TRUE(buffer.grow(size_t{64} << 20));
+  EXPECT_EQ(buffer.data(), at);
+  EXPECT_GE(buffer.size(), size_t{64} << 20);
+  ASSERT_TRUE(graph->launch(stream));
+  ASSERT_TRUE(launch(add_one, {dim3(1), dim3(128)}, stream, ints + (16 << 20) - 100, 100));  // its last bytes
+  ASSERT_TRUE(stream.synchronize());
+  int first[100];
+  ASSERT_EQ(cudaMemcpy(first, at, 400, cudaMemcpyDeviceToHost), cudaSuccess);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(first[i], 2) << i;
+  EXPECT_FALSE(buffer.grow((size_t{64} << 20) + 1));
+  EXPECT_FALSE(GrowingBuffer().grow(1));
+  EXPECT_TRUE(GrowingBuffer().grow(0));
 }
 
 TEST(PinnedBuffer, IsSeenByKernels) {

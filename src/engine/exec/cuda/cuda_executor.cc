@@ -47,6 +47,10 @@ CudaExecutor::~CudaExecutor() {
   to_waiter_.notify_one();
   worker_.join();
   waiter_.join();
+  if (Result<CudaMemory> memory = cuda_memory(); memory && log_enabled(LogLevel::kDebug)) {
+    LOG_DEBUG("GPU memory in use at the end: {:.0f} MiB",
+              static_cast<double>(memory->total_bytes - memory->free_bytes) / (1 << 20));
+  }
 }
 
 void CudaExecutor::launch(Launch launch) {

@@ -10,6 +10,7 @@
 #include "engine/exec/cpu_executor.h"
 #include "engine/exec/cuda_executor.h"
 #include "engine/make_engine.h"
+#include "kernels/kv_layout/kv_float8.h"
 #include "model/testing/golden.h"
 #include "tensor/cuda/testing.h"
 
@@ -114,6 +115,7 @@ struct Gpu {
   std::vector<RequestId> aborts;
   DType dtype = DType::kFloat32;
   bool batch_invariant = false;
+  std::optional<DType> kv_dtype;  // as dtype
 };
 
 Served on_gpu(const Golden& g, const EngineConfig& config, const std::vector<EngineRequest>& requests, const Gpu& gpu) {
@@ -121,7 +123,8 @@ Served on_gpu(const Golden& g, const EngineConfig& config, const std::vector<Eng
                               .enforce_eager = gpu.eager,
                               .batch_invariant = gpu.batch_invariant,
                               .capture_interval_ms = gpu.capture_interval_ms};
-  auto parts = make_cuda_executor(g.config, g.weights, {.dtype = gpu.dtype, .kv_dtype = gpu.dtype}, options);
+  auto parts = make_cuda_executor(g.config, g.weights,
+                                  {.dtype = gpu.dtype, .kv_dtype = gpu.kv_dtype.value_or(gpu.dtype)}, options);
   EXPECT_TRUE(parts) << parts.error().message;
   if (!parts) return {};
   EXPECT_EQ(parts->engine.num_blocks, config.num_blocks);
@@ -183,6 +186,46 @@ TEST(CudaExecutor, GivesTheCpusGreedyTokens) {
     expect_same(eager, cpu, (std::string(name) + ", eager").c_str());
     EXPECT_EQ(eager.graph_steps, 0);
   }
+}
+
+// More rows than there is room for logits: they are sampled in turns, those behind the first outside of the graph.
+TEST(CudaExecutor, SamplesManyRowsInTurns) {
+  REQUIRE_GPU();
+  const Golden g = golden("qwen3");
+  auto requests = make_requests(310, 20, 1, g.config.vocab_size);
+  for (EngineRequest& r : requests) r.sampling.max_tokens = 24;
+  EngineConfig config = engine_config();
+  config.max_num_seqs = 320, config.max_num_batched_tokens = 640, config.num_blocks = 320 * 6;
+  const Served cpu = on_cpu(g, config, requests);
+  for (bool eager : {false, true}) {
+    const Served gpu = on_gpu(g, config, requests, {.eager = eager});
+    expect_same(gpu, cpu, eager ? "310 sequences, eager" : "310 sequences, graphs");
+    EXPECT_EQ(gpu.graph_steps > 0, !eager);
+  }
+}
+
+// A cache of float8 rounds keys and values: greedy tokens are those of a float32 cache for a while only. Graphs, eager
+// steps and chunks see the same rounded values, but for those that a last bit of float32 rounds the other way.
+TEST(CudaExecutor, ServesFromACacheOfFloat8) {
+  REQUIRE_GPU();
+  const Golden g = golden("qwen3");
+  const auto requests = make_requests(32, 90, 40, g.config.vocab_size);
+  const Served exact = on_gpu(g, engine_config(), requests, {});
+  const Served graphs = on_gpu(g, engine_config(), requests, {.kv_dtype = kKvFloat8});
+  EXPECT_GT(graphs.graph_steps, 5);
+  EngineConfig chunks = engine_config();
+  chunks.max_num_batched_tokens = 40;
+  const Served eager = on_gpu(g, chunks, requests, {.eager = true, .kv_dtype = kKvFloat8});
+  int first = 0, all = 0;
+  for (const auto& [id, answer] : graphs.answers) {
+    ASSERT_TRUE(answer.error.empty() && !answer.tokens.empty()) << answer.error;
+    first += answer.tokens.front() == exact.answers.at(id).tokens.front();
+    all += answer.tokens == eager.answers.at(id).tokens;
+  }
+  printf("float8: %d of %zu first tokens as with a float32 cache; %d answers as eager in chunks\n", first,
+         graphs.answers.size(), all);
+  EXPECT_GT(first, 20);
+  EXPECT_GT(all, 24);
 }
 
 TEST(CudaExecutor, SurvivesAFullPoolAndSmallChunks) {

@@ -81,6 +81,11 @@ Result<std::unique_ptr<CudaModelRunner>> CudaModelRunner::create(std::unique_ptr
 
 Status CudaModelRunner::allocate() {
   const EngineConfig& engine = options_.engine;
+  logits_rows_ = std::min(kLogitsTile, max_tokens_);
+  const auto row_floats = static_cast<size_t>(vocab_size_);
+  const size_t logits_bytes = (static_cast<size_t>(logits_rows_) * row_floats * sizeof(float) + 255) / 256 * 256;
+  const size_t hidden_bytes =
+      static_cast<size_t>(max_tokens_) * row_bytes(model_->dtype(), model_->config().hidden_size);
   RETURN_IF_ERROR(model_->reserve({.max_tokens = max_tokens_,
                                    .max_seqs = static_cast<int>(max_seqs_),
                                    .max_logits = kLogitsTile,
@@ -88,11 +93,11 @@ Status CudaModelRunner::allocate() {
                                    .block_size = engine.block_size,
                                    .num_phases = options_.phases,
                                    .use_cublaslt = options_.use_cublaslt,
+                                   .tail_bytes = logits_bytes + hidden_bytes,
                                    .batch_invariant = options_.batch_invariant}));
   ASSIGN_OR_RETURN(stream_, CudaStream::create());
-  // As many rows as a graph may sample; whatever wants more goes through in tiles.
-  logits_rows_ = std::max<int64_t>(std::min(kLogitsTile, max_tokens_),
-                                   padded_batch(std::min(engine.max_num_seqs, options_.max_graph_batch)));
+  logits_ = reinterpret_cast<float*>(model_->tail());
+  hidden_ = model_->tail() + logits_bytes;
   ASSIGN_OR_RETURN(
       sampler_, CudaSampler::create(engine.max_num_seqs, vocab_size_, static_cast<int>(logits_rows_), options_.phases));
   ASSIGN_OR_RETURN(words_,
@@ -114,12 +119,6 @@ Status CudaModelRunner::allocate() {
   arrays_.max_tokens = max_tokens_, arrays_.max_seqs = max_seqs_;
   CUDA_RETURN_IF_ERROR(
       cudaMemsetAsync(batch_.data(), 0, batch_.size(), static_cast<cudaStream_t>(StreamRef(stream_).handle)));
-  ASSIGN_OR_RETURN(hidden_, DeviceBuffer::allocate(static_cast<size_t>(max_tokens_) *
-                                                       row_bytes(model_->dtype(), model_->config().hidden_size),
-                                                   "hidden states"));
-  const auto row_floats = static_cast<size_t>(vocab_size_);
-  ASSIGN_OR_RETURN(logits_,
-                   DeviceBuffer::allocate(static_cast<size_t>(logits_rows_) * row_floats * sizeof(float), "logits"));
   ASSIGN_OR_RETURN(logits_row_, PinnedBuffer::allocate(row_floats * sizeof(float), "a row of logits"));
   for (int i = 0; i < options_.phases + 1; ++i) {
     auto ticket = std::make_unique<Ticket>();
@@ -141,15 +140,13 @@ Status CudaModelRunner::allocate() {
 }
 
 size_t CudaModelRunner::device_bytes() const {
-  return model_->scratch_bytes() + sampler_->device_bytes() + words_.size() + batch_.size() + hidden_.size() +
-         logits_.size();
+  return model_->scratch_bytes() + sampler_->device_bytes() + words_.size() + batch_.size();
 }
 
 std::string CudaModelRunner::describe_memory() const {
   auto mib = [](size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  return fmt::format("model {:.1f}, sampler {:.1f}, slots {:.1f}, batch {:.1f}, hidden {:.1f}, logits {:.1f}",
-                     mib(model_->scratch_bytes()), mib(sampler_->device_bytes()), mib(words_.size()),
-                     mib(batch_.size()), mib(hidden_.size()), mib(logits_.size()));
+  return fmt::format("model {:.1f}, sampler {:.1f}, slots {:.1f}, batch {:.1f}", mib(model_->scratch_bytes()),
+                     mib(sampler_->device_bytes()), mib(words_.size()), mib(batch_.size()));
 }
 
 Status CudaModelRunner::set_kv(std::byte* base, int64_t num_blocks) {
@@ -168,9 +165,8 @@ DeviceHistory CudaModelRunner::history() const {
 
 TensorView<void, 2> CudaModelRunner::hidden_rows(int64_t begin, int64_t end) const {
   const int64_t width = model_->config().hidden_size;
-  return {hidden_.data() + static_cast<size_t>(begin) * row_bytes(model_->dtype(), width),
-          {end - begin, width},
-          model_->dtype()};
+  return {
+      hidden_ + static_cast<size_t>(begin) * row_bytes(model_->dtype(), width), {end - begin, width}, model_->dtype()};
 }
 
 Result<SamplingPlace> CudaModelRunner::start_slot(const SlotStart& start) {
@@ -202,7 +198,7 @@ Status CudaModelRunner::forward(const StepInput& input) {
   RETURN_IF_ERROR(upload(ticket));
   if (plan.rows.empty()) return {};
   const int batch = plan.shape.num_seqs;
-  const bool graph = plan.decode && batch <= options_.max_graph_batch && batch <= logits_rows_;
+  const bool graph = plan.decode && batch <= options_.max_graph_batch;
   int64_t longest = 0, total = 0;
   for (int32_t length : plan.seq_lens) longest = std::max<int64_t>(longest, length), total += length;
   const GraphKey key{.batch = batch, .lopsided = plan.decode && model_->is_lopsided(batch, longest, total)};
@@ -268,7 +264,7 @@ Status CudaModelRunner::launch_forward(const BatchShape& shape, const Known& kno
 Status CudaModelRunner::launch_logits(int64_t begin, int64_t end, StreamRef stream) {
   for (int64_t at = begin; at < end; at += kLogitsTile) {
     const int64_t tile_end = std::min(end, at + kLogitsTile);
-    TensorView<float, 2> logits(logits_.as<float>() + (at - begin) * vocab_size_, {tile_end - at, vocab_size_});
+    TensorView<float, 2> logits(logits_ + (at - begin) * vocab_size_, {tile_end - at, vocab_size_});
     RETURN_IF_ERROR(model_->compute_logits(hidden_rows(at, tile_end), logits, stream));
   }
   return {};
@@ -292,7 +288,7 @@ Result<CudaModelRunner::Ticket*> CudaModelRunner::sample(const SampleInput& inpu
 Status CudaModelRunner::sample_tile(Ticket& ticket, const SampleInput& input, int64_t begin, int64_t end) {
   if (ticket.plan.has_device_rows) {
     RETURN_IF_ERROR(sampler_->sample({.num_rows = static_cast<int>(end - begin),
-                                      .logits = {logits_.as<float>(), {end - begin, vocab_size_}},
+                                      .logits = {logits_, {end - begin, vocab_size_}},
                                       .slots = arrays_.row_slots + begin,
                                       .out = ticket.out + begin,
                                       .top = ticket.top + begin * kMaxDeviceLogprobs},
@@ -326,9 +322,8 @@ Status CudaModelRunner::finish_host_rows(Ticket& ticket, const SampleInput& inpu
 // A row of logits_ on the host; waits for everything launched so far.
 Result<std::span<float>> CudaModelRunner::fetch_row(int64_t row) {
   const auto count = static_cast<size_t>(vocab_size_);
-  CUDA_RETURN_IF_ERROR(cudaMemcpyAsync(logits_row_.data(), logits_.as<float>() + row * vocab_size_,
-                                       count * sizeof(float), cudaMemcpyDeviceToHost,
-                                       static_cast<cudaStream_t>(StreamRef(stream_).handle)));
+  CUDA_RETURN_IF_ERROR(cudaMemcpyAsync(logits_row_.data(), logits_ + row * vocab_size_, count * sizeof(float),
+                                       cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(StreamRef(stream_).handle)));
   RETURN_IF_ERROR(stream_.synchronize());
   return std::span<float>(logits_row_.as<float>(), count);
 }

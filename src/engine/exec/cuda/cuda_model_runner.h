@@ -61,7 +61,7 @@ class CudaModelRunner {
 
   const model::CudaModel& model() const { return *model_; }
   size_t device_bytes() const;
-  /// "activations 145, logits 148, ..." in MiB.
+  /// "model 145.2, sampler 15.7, ..." in MiB.
   std::string describe_memory() const;
   StreamRef stream() const { return stream_; }
   Status synchronize() const { return stream_.synchronize(); }
@@ -96,7 +96,7 @@ class CudaModelRunner {
   const int vocab_size_;
   const SlotLayout layout_;
   const int64_t max_seqs_, max_tokens_;  // padded
-  int64_t logits_rows_ = 0;              // of logits_
+  int64_t logits_rows_ = 0;              // of logits_; more are sampled in turns
   StepPlanner planner_;
   HostRows host_rows_;
   std::vector<bool> sampled_on_device_;  // [slot]
@@ -104,9 +104,11 @@ class CudaModelRunner {
 
   CudaStream stream_;
   std::unique_ptr<CudaSampler> sampler_;
-  DeviceBuffer words_, batch_, hidden_, logits_;
-  BatchArrays arrays_;       // inside batch_
-  PinnedBuffer logits_row_;  // one row on the host
+  DeviceBuffer words_, batch_;
+  float* logits_ = nullptr;      // [logits_rows_, vocab]: these two lie in the model's tail
+  std::byte* hidden_ = nullptr;  // [max_tokens, hidden]
+  BatchArrays arrays_;           // inside batch_
+  PinnedBuffer logits_row_;      // one row on the host
   std::vector<std::unique_ptr<Ticket>> ring_;
   size_t next_ = 0;
   Ticket* open_ = nullptr;  // forward launched, sampling not yet

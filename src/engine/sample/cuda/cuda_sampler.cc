@@ -2,11 +2,13 @@
 
 #include "engine/sample/cuda/sample_kernels.h"
 #include "tensor/cuda/buffer.h"
+#include "tensor/cuda/growing_buffer.h"
 
 namespace vllm::engine {
 namespace {
 
-constexpr size_t kPenaltyBytes = size_t{256} << 20;  // at most, for all penalty tables: 441 slots of 152k tokens
+// At most, for all penalty tables: 441 slots of 152k tokens. They exist from the first sequence on that needs them.
+constexpr size_t kPenaltyBytes = size_t{256} << 20;
 
 bool edits(const SamplingParams& params) {
   return !params.allowed_token_ids.empty() || !params.bad_words.empty() || params.min_tokens > 0 ||
@@ -28,13 +30,13 @@ class RowClusterSampler final : public CudaSampler {
     ASSIGN_OR_RETURN(lists_,
                      DeviceBuffer::allocate(slots * kSlotListWords * sizeof(int32_t), "the sampler's lists of tokens"));
     ASSIGN_OR_RETURN(counted_, DeviceBuffer::allocate(slots * sizeof(int32_t), "the sampler's counters"));
-    ASSIGN_OR_RETURN(tables_, DeviceBuffer::allocate(num_tables * vocab * sizeof(uint32_t), "the penalty counts"));
+    ASSIGN_OR_RETURN(tables_, GrowingBuffer::reserve(num_tables * vocab * sizeof(uint32_t)));
     for (size_t i = num_tables; i > 0; --i) free_tables_.push_back(static_cast<int32_t>(i) - 1);
     return init_sample_kernels(vocab_size_);
   }
 
   bool on_device(const SamplingParams& params) const override {
-    if (uses_penalties(params) && free_tables_.empty()) return false;
+    if (uses_penalties(params) && !has_free_table()) return false;
     if (vocab_size_ > kMaxVocab && features(params) != 0) return false;
     PackedSlot packed;
     return static_cast<bool>(pack_slot(params, packed));
@@ -50,7 +52,7 @@ class RowClusterSampler final : public CudaSampler {
       return error(ErrorCode::kUnimplemented, "the device samples greedily only from {} tokens", vocab_size_);
     }
     if (uses_penalties(params)) {
-      if (free_tables_.empty()) return error(ErrorCode::kResourceExhausted, "no table of penalty counts is free");
+      if (!has_free_table()) return error(ErrorCode::kResourceExhausted, "no table of penalty counts is free");
       packed.params.penalty_table = table_of_slot_[static_cast<size_t>(slot)] = free_tables_.back();
       free_tables_.pop_back();
     }
@@ -99,7 +101,7 @@ class RowClusterSampler final : public CudaSampler {
                     .params = params_.as<SlotParams>(),
                     .lists = lists_.as<int32_t>(),
                     .num_counted = counted_.as<int32_t>(),
-                    .penalty_tables = tables_.as<uint32_t>()};
+                    .penalty_tables = reinterpret_cast<uint32_t*>(tables_.data())};
     if (features == 0 && !args.mask_rows) return launch_greedy(args, batch.num_rows, stream);
     if (vocab_size_ > kMaxVocab) return error(ErrorCode::kUnimplemented, "{} tokens are too many", vocab_size_);
     return launch_sample(args, batch.num_rows, stream);
@@ -108,8 +110,16 @@ class RowClusterSampler final : public CudaSampler {
   size_t device_bytes() const override { return params_.size() + lists_.size() + counted_.size() + tables_.size(); }
 
  private:
+  // The next table in line is in memory, or the device had room for it.
+  bool has_free_table() const {
+    if (free_tables_.empty()) return false;
+    const size_t end = (static_cast<size_t>(free_tables_.back()) + 1) * static_cast<size_t>(vocab_size_);
+    return tables_.grow(end * sizeof(uint32_t)).has_value();
+  }
+
   int num_slots_, vocab_size_, max_rows_;
-  DeviceBuffer params_, lists_, counted_, tables_;
+  DeviceBuffer params_, lists_, counted_;
+  mutable GrowingBuffer tables_;        // grows when it is asked whether a sequence can have one
   std::vector<int32_t> table_of_slot_;  // -1: none
   std::vector<int32_t> free_tables_;    // a table changes hands in stream order: start() comes after earlier samples
 };

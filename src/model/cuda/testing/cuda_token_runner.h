@@ -21,6 +21,8 @@ struct CudaRunOptions {
   bool graphs = false;           // steps of one token per sequence are captured once and replayed
   bool release_windows = false;  // give up pages in front of sliding windows, as the engine does
   bool use_cublaslt = true;
+  int64_t first_page = 1;      // of the prompts; those in front are there and hold nothing
+  int32_t first_position = 0;  // that a prompt's first token is turned by
 };
 
 class CudaTokenRunner {
@@ -62,7 +64,7 @@ inline Status CudaTokenRunner::start(const Prompts& prompts) {
   for (const auto& p : prompts) longest = std::max(longest, p.size()), total += p.size();
   max_blocks_ = static_cast<int64_t>(longest + kPadding) / o_.block_size + 1;
   const size_t entries = prompts.size() * static_cast<size_t>(max_blocks_);
-  num_blocks_ = static_cast<int64_t>(spec.groups.size() * entries) + 1;
+  num_blocks_ = static_cast<int64_t>(spec.groups.size() * entries) + o_.first_page;
   tables_.assign(spec.groups.size(), std::vector<int32_t>(entries));
   auto next = static_cast<int32_t>(num_blocks_);  // from the back: neighbours in a sequence are none in memory
   for (auto& table : tables_) {
@@ -109,7 +111,8 @@ inline HostBatch CudaTokenRunner::next(const Prompts& prompts, std::vector<size_
     if (n <= 0) continue;
     for (int64_t i = done; i < done + n; ++i) {
       b.logits_rows.push_back(static_cast<int32_t>(b.token_ids.size()));
-      b.token_ids.push_back(prompts[p][static_cast<size_t>(i)]), b.positions.push_back(static_cast<int32_t>(i));
+      b.token_ids.push_back(prompts[p][static_cast<size_t>(i)]),
+          b.positions.push_back(static_cast<int32_t>(i) + o_.first_position);
     }
     who.push_back(p);
     b.query_start.push_back(static_cast<int32_t>(b.token_ids.size()));
@@ -126,7 +129,7 @@ inline HostBatch CudaTokenRunner::next(const Prompts& prompts, std::vector<size_
       for (int64_t k = 0; o_.release_windows && window > 0 && (k + 1) * o_.block_size <= oldest; ++k) table[k] = 0;
       for (int64_t k = (b.seq_lens[s] + o_.block_size - 1) / o_.block_size; k < max_blocks_; ++k) table[k] = 0;
       for (int32_t i = b.query_start[s]; i < b.query_start[s + 1]; ++i) {
-        const int64_t position = b.positions[static_cast<size_t>(i)];
+        const int64_t position = b.positions[static_cast<size_t>(i)] - o_.first_position;
         b.slot_mapping[g].push_back(int64_t{table[position / o_.block_size]} * o_.block_size +
                                     position % o_.block_size);
       }
