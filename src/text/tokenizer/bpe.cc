@@ -235,17 +235,16 @@ void Bpe::Run::cut_long_chars(std::string_view text, size_t begin, size_t end) {
 void Bpe::Run::cached(std::string_view text, size_t begin, size_t end, bool piece) {
   if (end - begin > WordKey::kMaxBytes) return cached_long(text.substr(begin, end - begin));
   const WordKey key = WordKey::make(text.data() + begin, end - begin, text.size() - begin, piece);
-  WordCache::Slot& slot = cache_->slot(key);
   if (count_ + WordCache::Slot::kMaxIds > kBuffer) flush();
-  if (slot.holds(key)) {
-    std::memcpy(buffer_ + count_, slot.ids, sizeof slot.ids);  // all four: the next word overwrites what is too much
-    count_ += slot.count();
+  if (const WordCache::Slot* slot = cache_->find(key)) {
+    std::memcpy(buffer_ + count_, slot->ids, sizeof slot->ids);  // all four: the next word overwrites what is too much
+    count_ += slot->count();
     return;
   }
   found_.clear();
   uncached(text.substr(begin, end - begin), piece);
   if (found_.size() <= WordCache::Slot::kMaxIds && !found_.empty()) {
-    slot.set(key, found_.data(), found_.size());
+    cache_->remember(key, found_.data(), found_.size());
     std::copy(found_.begin(), found_.end(), buffer_ + count_);
     count_ += found_.size();
   } else {
@@ -316,17 +315,16 @@ bool Bpe::Run::symbols_of_characters(std::string_view word) {
     if (end < word.size() && test(bpe_.exact_boundaries_, byte_pair(word[end - 1], word[end]))) return false;
     any = true;
     const WordKey key = WordKey::make(word.data() + pos, size, size, true);
-    WordCache::Slot& slot = cache_->slot(key);
-    if (!slot.holds(key)) {
-      const size_t before = symbols_.size();
-      bytes_.clear();
-      bpe_.symbols_of(word.substr(pos, size), bytes_);
-      if (bytes_.size() != size) return false;
-      merge_bytes(bpe_.merges_, bpe_.byte_merges_.data(), word.substr(pos, size), bytes_, symbols_);
-      slot.set(key, symbols_.data() + before, symbols_.size() - before);
+    if (const WordCache::Slot* slot = cache_->find(key)) {
+      symbols_.insert(symbols_.end(), slot->ids, slot->ids + slot->count());
       continue;
     }
-    symbols_.insert(symbols_.end(), slot.ids, slot.ids + slot.count());
+    const size_t before = symbols_.size();
+    bytes_.clear();
+    bpe_.symbols_of(word.substr(pos, size), bytes_);
+    if (bytes_.size() != size) return false;
+    merge_bytes(bpe_.merges_, bpe_.byte_merges_.data(), word.substr(pos, size), bytes_, symbols_);
+    cache_->remember(key, symbols_.data() + before, symbols_.size() - before);
   }
   return any;
 }

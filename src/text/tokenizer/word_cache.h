@@ -1,5 +1,6 @@
 #pragma once
-// What BPE remembers about short words: direct-mapped tables of fixed size, which one encode() at a time uses.
+// What BPE remembers about short words: tables of fixed size, two-way and direct-mapped, which one encode() at a time
+// uses.
 #include <array>
 #include <atomic>
 #include <bit>
@@ -7,7 +8,7 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "text/tokenizer/hash_map.h"
 #include "types/types.h"
@@ -64,19 +65,36 @@ class WordCache {
     bool holds(std::string_view word) const { return std::string_view(bytes, num_bytes) == word; }
   };
 
-  Slot& slot(const WordKey& key) { return (*short_)[mix64(key.low ^ seed_, key.high) >> (64 - kShortBits)]; }
+  /// What is remembered of a short word, or nullptr.
+  const Slot* find(const WordKey& key) {
+    Set& set = set_of(key);
+    if (set[0].holds(key)) return &set[0];
+    if (!set[1].holds(key)) return nullptr;
+    std::swap(set[0], set[1]);  // the one that was used longer ago goes first
+    return &set[0];
+  }
+  void remember(const WordKey& key, const TokenId* ids, size_t count) {
+    Set& set = set_of(key);
+    set[1] = set[0];
+    set[0].set(key, ids, count);
+  }
   LongSlot& long_slot(std::string_view word) { return (*long_)[hash_bytes(word, seed_) >> (64 - kLongBits)]; }
 
  private:
-  static constexpr int kShortBits = 14, kLongBits = 11;
+  static constexpr int kSetBits = 14, kLongBits = 11;
+  struct alignas(64) Set {  // a cache line
+    Slot slots[2];
+    Slot& operator[](size_t i) { return slots[i]; }
+  };
+  Set& set_of(const WordKey& key) { return (*short_)[mix64(key.low ^ seed_, key.high) >> (64 - kSetBits)]; }
+
   uint64_t seed_ = hash_seed();
-  std::unique_ptr<std::array<Slot, size_t{1} << kShortBits>> short_ =
-      std::make_unique<decltype(short_)::element_type>();
+  std::unique_ptr<std::array<Set, size_t{1} << kSetBits>> short_ = std::make_unique<decltype(short_)::element_type>();
   std::unique_ptr<std::array<LongSlot, size_t{1} << kLongBits>> long_ =
       std::make_unique<decltype(long_)::element_type>();
 };
 
-/// Caches (700 KB each) that are lent out: as many as encode() runs at once, of which eight are kept.
+/// Caches (1.2 MB each) that are lent out: as many as encode() runs at once, of which eight are kept.
 class WordCachePool {
  public:
   WordCachePool() = default;
