@@ -43,6 +43,11 @@ class Bpe {
     }
     /// Append the ids of the word text[begin, end) (not empty; well-formed unless byte-level).
     void word(std::string_view text, size_t begin, size_t end);
+    /// Append a token that is no word's.
+    void append(TokenId id) {
+      if (count_ == kBuffer) flush();
+      buffer_[count_++] = id;
+    }
 
    private:
     static constexpr size_t kBuffer = 1024;

@@ -1,5 +1,7 @@
 #include "text/tokenizer/normalizer.h"
 
+#include <algorithm>
+
 #include "text/tokenizer/base64.h"
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/unicode_forms.h"
@@ -94,7 +96,24 @@ Status parse_into(const json::value& value, std::vector<NormalizeStep>& steps) {
       *type);
 }
 
+// A literal character by another text, as SentencePiece's blanks: no list of places first.
+void replace_char(char from, std::string_view to, std::string& text, size_t max_size) {
+  const auto count = static_cast<size_t>(std::count(text.begin(), text.end(), from));
+  if (count == 0) return;
+  std::string out;
+  out.reserve(std::min(text.size() + count * to.size(), max_size + 1));
+  for (size_t done = 0; done < text.size() && out.size() <= max_size;) {
+    const size_t at = std::min(text.find(from, done), text.size());
+    out.append(text, done, at - done);
+    if (at < text.size()) out += to;
+    done = at + 1;
+  }
+  text = std::move(out);
+}
+
 Status apply_replace(const NormalizeReplace& rule, std::string& text, size_t max_size) {
+  if (!rule.regex && rule.literal.size() == 1)
+    return replace_char(rule.literal[0], rule.content, text, max_size), Status::ok();
   std::vector<RegexMatch> matches;
   if (rule.regex) {
     RETURN_IF_ERROR(rule.regex->find_all(text, matches));

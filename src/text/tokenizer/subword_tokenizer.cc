@@ -124,47 +124,52 @@ Result<std::vector<TokenId>> SubwordTokenizer::encode(std::string_view text, con
   std::vector<TokenId> ids;
   ids.reserve(text.size() / 3 + 8);
   if (options.add_special_tokens) ids = post_processor_.before;
+  Sink sink{.ids = ids, .run = std::nullopt};
+  if (const Bpe* bpe = std::get_if<Bpe>(&subwords_)) sink.run.emplace(*bpe, ids);
   std::vector<TextPart> parts;
   raw_matcher_.split(text, parts);
   for (const TextPart& part : parts) {
     if (part.id >= 0)
-      ids.push_back(part.id);
+      sink.append(part.id);
     else
-      RETURN_IF_ERROR(encode_part(part.text, part.text.data() == text.data(), ids));
+      RETURN_IF_ERROR(encode_part(part.text, part.text.data() == text.data(), sink));
   }
+  sink.run.reset();  // writes what it holds back
   if (options.add_special_tokens) ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
   return ids;
 }
 
-Status SubwordTokenizer::encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
+Status SubwordTokenizer::encode_part(std::string_view text, bool at_start, Sink& sink) const {
   std::string normalized;
   if (!normalizer_.empty()) {
     normalized = text;
     RETURN_IF_ERROR(normalizer_.apply(normalized));
     text = normalized;
   }
-  if (normalized_matcher_.empty()) return encode_words(text, at_start, ids);
+  if (normalized_matcher_.empty()) return encode_words(text, at_start, sink);
   std::vector<TextPart> parts;
   normalized_matcher_.split(text, parts);
   for (const TextPart& part : parts) {
     if (part.id >= 0)
-      ids.push_back(part.id);
+      sink.append(part.id);
     else
-      RETURN_IF_ERROR(encode_words(part.text, at_start && part.text.data() == text.data(), ids));
+      RETURN_IF_ERROR(encode_words(part.text, at_start && part.text.data() == text.data(), sink));
   }
   return Status::ok();
 }
 
-Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const {
+Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, Sink& sink) const {
   if (text.empty()) return Status::ok();
-  const Bpe* bpe = std::get_if<Bpe>(&subwords_);
-  if (const KnownSplit* known = bpe ? pre_tokenizer_.known() : nullptr) {
-    Bpe::Run run(*bpe, ids);
+  if (sink.run && pre_tokenizer_.empty()) {
+    sink.run->word(text, 0, text.size());
+    return Status::ok();
+  }
+  if (const KnownSplit* known = sink.run ? pre_tokenizer_.known() : nullptr) {
     uint32_t ends[256];
     for (size_t pos = 0; pos < text.size();) {
       const size_t count = known->split(text, pos, std::span(ends));
       for (size_t i = 0; i < count; ++i) {
-        run.word(text, pos, ends[i]);
+        sink.run->word(text, pos, ends[i]);
         pos = ends[i];
       }
     }
@@ -174,13 +179,13 @@ Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, std:
   words.text = text;
   words.at_start = at_start;
   RETURN_IF_ERROR(pre_tokenizer_.apply(words));
-  if (bpe) {
-    Bpe::Run run(*bpe, ids);
-    for (const Word& word : words.words) run.word(words.text, word.begin, word.end);
+  if (sink.run) {
+    for (const Word& word : words.words) sink.run->word(words.text, word.begin, word.end);
     return Status::ok();
   }
   const auto encode_all = [&](const auto& subwords) {
-    for (const Word& word : words.words) subwords.encode(words.text.substr(word.begin, word.end - word.begin), ids);
+    for (const Word& word : words.words)
+      subwords.encode(words.text.substr(word.begin, word.end - word.begin), sink.ids);
   };
   if (const auto* word_piece = std::get_if<WordPiece>(&subwords_))
     encode_all(*word_piece);

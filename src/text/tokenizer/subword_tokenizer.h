@@ -59,8 +59,14 @@ class SubwordTokenizer final : public Tokenizer {
   using Respelled = std::unordered_map<TokenId, std::string>;
   Result<Respelled> add_tokens(const std::vector<AddedToken>& added);
   void prepare_bytes(const Decoder& decoder, const Respelled& respelled);
-  Status encode_part(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
-  Status encode_words(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
+  /// Where the ids of one encode() go: through `run` with BPE, else straight to `ids`.
+  struct Sink {
+    std::vector<TokenId>& ids;
+    std::optional<Bpe::Run> run;
+    void append(TokenId id) { run ? run->append(id) : ids.push_back(id); }
+  };
+  Status encode_part(std::string_view text, bool at_start, Sink& sink) const;
+  Status encode_words(std::string_view text, bool at_start, Sink& sink) const;
 
   std::shared_ptr<const Vocabulary> model_;       // without tokens that were only added
   std::shared_ptr<const Vocabulary> vocabulary_;  // model and added tokens; often the same object
