@@ -13,14 +13,14 @@ fetch() {
   arch=$(machine "$1") folder=$2; shift 2
   for name in "$@"; do grep "^$name==" "$here/cuda.lock"; done > "$work/lock"
   set --
-  for tag in manylinux2014 manylinux_2_27 manylinux_2_17 manylinux2010 manylinux_2_12; do set -- "$@" --platform "${tag}_$arch"; done
+  for tag in manylinux2014 manylinux_2_27 manylinux_2_25 manylinux_2_17 manylinux2010 manylinux_2_12; do set -- "$@" --platform "${tag}_$arch"; done
   rm -rf "$work/files"
   python3 -m pip download -q --no-deps --no-cache-dir --disable-pip-version-check --only-binary :all: "$@" --require-hashes -r "$work/lock" -d "$work/files"
   for wheel in "$work/files"/*.whl; do python3 -m zipfile -e "$wheel" "$folder"; done
 }
 
 fetch "$own" "$work/host" nvidia-cuda-nvcc nvidia-cuda-crt nvidia-nvvm nvidia-cuda-cccl
-fetch "$target" "$work/target" nvidia-cuda-runtime nvidia-cublas
+fetch "$target" "$work/target" nvidia-cuda-runtime nvidia-cublas nvidia-cuda-cupti
 cuda=/usr/local/cuda
 case $target in arm64) libraries=$cuda/targets/sbsa-linux ;; *) libraries=$cuda/targets/x86_64-linux ;; esac
 mkdir -p "$libraries"
