@@ -28,7 +28,7 @@ cp -a "$work/host/nvidia/cu13/." "$cuda/"
 chmod +x "$cuda"/bin/* "$cuda"/nvvm/bin/*
 mv "$work/target/nvidia/cu13/lib" "$libraries/lib"
 cp -a "$work/target/nvidia/cu13/include/." "$cuda/include/"
-ln -s libcudart.so.13 "$libraries/lib/libcudart.so"  # CMake looks for it, also where the static one is linked
+ln -sf libcudart.so.13 "$libraries/lib/libcudart.so"  # CMake looks for it, also where the static one is linked
 ln -s ../../include "$libraries/include"
 ln -sfn lib "$cuda/lib64"
 rm -rf "${cuda:?}/lib"

@@ -3,8 +3,9 @@
 set -eu
 own=$(dpkg --print-architecture)
 target=${1:-$own}
-cross=''
+cross='' linker=mold
 if [ "$target" != "$own" ]; then
+  linker=''  # the cross compiler looks for mold under the target's name: it takes its own
   dpkg --add-architecture "$target"
   case $target in
     arm64) cross=g++-aarch64-linux-gnu ;;
@@ -19,6 +20,6 @@ done
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086
-apt-get install -y -qq --no-install-recommends g++ cmake ninja-build mold pkg-config python3 python3-pip ca-certificates libboost1.81-dev $cross $libraries >/dev/null
+apt-get install -y -qq --no-install-recommends g++ cmake ninja-build $linker pkg-config python3 python3-pip ca-certificates libboost1.81-dev $cross $libraries >/dev/null
 apt-get clean
 rm -rf /var/lib/apt/lists/*
