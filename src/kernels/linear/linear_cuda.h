@@ -1,7 +1,7 @@
 #pragma once
 // The linear layers on a GPU: out[t, n] (+)= sum_k x[t, k] * weight[n, k] + bias[n], with the fused ends that a decoder
 // asks for. One call picks own weight-streaming kernels (few tokens) or cuBLASLt (more), from a table by shape and
-// tokens; without cuBLASLt an own tensor-core GEMM does the same.
+// tokens; without cuBLASLt own tensor-core kernels do the same.
 //
 // Fused front: with `norm_weight`, x is the float32 residual stream and its RMS norm is what the weight sees.
 // Fused back: kGated* multiplies act(gate) by up; the weight's rows are interleaved by gated_row().

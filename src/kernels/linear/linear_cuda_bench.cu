@@ -1,10 +1,12 @@
 // Speed of the linear layers on the GPU over the shapes of Qwen3 8B and 0.6B, bfloat16: graph replays, weights rotated
 // through more memory than L2 holds. Shares are of 4,549 GB/s (streaming read) and 790 TFLOP/s (dense GEMM), both
 // measured on an H200.
-//   linear_cuda_bench [--out FILE] [--no-sweep] [--algos] [--head]      JSON lines to FILE, a table to stdout
+//   linear_cuda_bench [--out FILE] [--no-sweep] [--algos] [--head] [--wgmma [TOKENS]]
+// JSON lines to FILE, a table to stdout.
 // "chain" runs the linears of a whole model back to back, as a decoder does between its attentions.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -256,11 +258,16 @@ struct Bench : BenchBase {
 
 int bench_main(int argc, char** argv) {
   Bench bench;
-  bool with_sweep = true, algorithms = false, head = false;
+  bool with_sweep = true, algorithms = false, wgmma = false, head = false;
+  int tokens = 0;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--no-sweep") == 0) with_sweep = false;
     if (std::strcmp(argv[i], "--algos") == 0) algorithms = true;
     if (std::strcmp(argv[i], "--head") == 0) head = true;
+    if (std::strcmp(argv[i], "--wgmma") == 0) {
+      wgmma = true;
+      if (i + 1 < argc) tokens = std::atoi(argv[i + 1]);
+    }
     if (std::strcmp(argv[i], "--out") == 0 && i + 1 < argc) bench.file = fopen(argv[++i], "w");
   }
   if (Status status = bench.init(); !status) {
@@ -268,8 +275,9 @@ int bench_main(int argc, char** argv) {
     return 1;
   }
   printf("%s\n", to_string(open_cuda_device(0).value()).c_str());
-  if (algorithms) {
-    bench_algorithms(bench);
+  if (algorithms || wgmma) {
+    if (algorithms) bench_algorithms(bench);
+    if (wgmma) bench_wgmma(bench, tokens);
     return 0;
   }
   if (head) {

@@ -115,7 +115,7 @@ struct BenchBase {
   template <typename Fn>
   double time_shape(const Shape& s, int64_t tokens, const std::string& impl, Fn&& one) {
     const double bytes = static_cast<double>(s.n * s.k * 2), flops = 2.0 * static_cast<double>(s.n * s.k * tokens);
-    const int copies = std::max(3, static_cast<int>(260e6 / bytes) + 1);
+    const int copies = std::clamp(static_cast<int>(260e6 / bytes) + 1, 3, 80);
     Result<double> us = time(
         [&](StreamRef ref) -> Status {
           for (int i = 0; i < copies; ++i) RETURN_IF_ERROR(one(ref));
@@ -136,5 +136,8 @@ void bench_parts(BenchBase& bench);
 void bench_algorithms(BenchBase& bench);
 /// Cuts of the lm_head at few tokens (linear_head_bench.cu).
 void bench_head(BenchBase& bench, const Shape& shape, int tokens);
+/// The warpgroup kernel's cuts beside cuBLASLt, and layers of its best ones (linear_wgmma_bench.cu); of so many tokens,
+/// or 0: all.
+void bench_wgmma(BenchBase& bench, int only_tokens);
 
 }  // namespace vllm::linear_bench

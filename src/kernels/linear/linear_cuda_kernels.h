@@ -24,10 +24,14 @@ struct LinearKernelArgs {
 Status prepare_linear_stream();
 Status prepare_linear_gemv();
 Status prepare_linear_gemm();
+/// kUnimplemented where the device is not Hopper or the driver has no tensor maps.
+Status prepare_linear_wgmma();
 
 Status launch_linear_stream(DType dtype, const LinearKernelArgs& args, const LinearConfig& config, StreamRef stream);
 /// One row of x.
 Status launch_linear_gemv(DType dtype, const LinearKernelArgs& args, const LinearConfig& config, StreamRef stream);
+/// Any number of tokens; rows of x begin at multiples of 16 bytes.
+Status launch_linear_wgmma(DType dtype, const LinearKernelArgs& args, const LinearConfig& config, StreamRef stream);
 Status launch_linear_gemm(DType dtype, const LinearKernelArgs& args, StreamRef stream);
 Status launch_linear_simt(DType dtype, const LinearKernelArgs& args, StreamRef stream);
 

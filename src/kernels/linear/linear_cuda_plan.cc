@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/linear/linear_wgmma_table.h"
+
 namespace vllm {
 namespace {
 
@@ -58,6 +60,7 @@ const char* to_string(LinearKind kind) {
     case LinearKind::kStream: return "stream";
     case LinearKind::kGemv: return "gemv";
     case LinearKind::kGemm: return "gemm";
+    case LinearKind::kWgmma: return "wgmma";
     case LinearKind::kCublasLt: return "cublaslt";
   }
   return "";
@@ -95,6 +98,24 @@ LinearConfig gemv_config(const LinearDesc& desc, const LinearDevice& device) {
   return config;
 }
 
+int wgmma_stages(const LinearDesc& desc, const LinearDevice& device, const LinearConfig& c) {
+  const int units = (desc.k + kWgmmaUnit - 1) / kWgmmaUnit;
+  // An SM has 1 KB more than a block may use, and keeps 1 KB for each block; 2 KB are static.
+  const int room = ((device.shared_bytes + 2048) / c.blocks_per_sm & ~1023) - 1024 - 2048;
+  const int bytes = (c.tile_rows + c.tile_tokens) * 2 * kWgmmaUnit;
+  return std::min({(room - 1024) / bytes, (units + c.k_split - 1) / c.k_split, 32});
+}
+
+bool finish_wgmma(const LinearDesc& desc, const LinearDevice& device, LinearConfig& c) {
+  const int units = (desc.k + kWgmmaUnit - 1) / kWgmmaUnit, size = c.k_split * c.share;
+  if (c.k_split > units || size > 8 || (c.share > 1 && c.tile_tokens % (8 * c.share) != 0)) return false;
+  c.stages = wgmma_stages(desc, device, c);
+  if (c.stages < std::min(2, (units + c.k_split - 1) / c.k_split)) return false;
+  if (wgmma_shared_bytes(c.tile_rows, c.tile_tokens, c.stages) + 2048 > device.shared_bytes) return false;
+  c.grid = (desc.n + c.tile_rows * c.share - 1) / (c.tile_rows * c.share) * size;
+  return true;
+}
+
 LinearConfig batch_invariant_config(const LinearDesc& desc) {
   const bool half = desc.dtype == DType::kBFloat16 || desc.dtype == DType::kFloat16;
   return {.kind = half && desc.aligned_x ? LinearKind::kGemm : LinearKind::kSimt};
@@ -103,11 +124,10 @@ LinearConfig batch_invariant_config(const LinearDesc& desc) {
 LinearConfig pick_config(const LinearDesc& desc, const LinearDevice& device) {
   LinearConfig config;
   const bool half = desc.dtype == DType::kBFloat16 || desc.dtype == DType::kFloat16;
-  if (desc.num_tokens > kMaxStreamTokens || !half || !desc.aligned_x) {
+  if (desc.num_tokens > kMaxStreamTokens && half && desc.aligned_x) return pick_many_tokens(desc, device);
+  if (!half || !desc.aligned_x) {
     if (desc.aligned_x && desc.aligned_out && device.cublaslt && desc.num_tokens > kMaxStreamTokens) {
       config.kind = LinearKind::kCublasLt;
-    } else {
-      config.kind = half && desc.aligned_x ? LinearKind::kGemm : LinearKind::kSimt;
     }
     return config;
   }

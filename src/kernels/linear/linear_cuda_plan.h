@@ -19,6 +19,7 @@ struct LinearDevice {
   int sm_count = 132;
   int shared_bytes = 232448;  // that a block may use
   bool cublaslt = true;       // the library was found
+  bool wgmma = true;          // a Hopper device with a driver that has tensor maps
 };
 
 enum class LinearKind {
@@ -26,6 +27,7 @@ enum class LinearKind {
   kStream,    // few tokens: the weight streams through shared memory, tensor cores, k split over the warps of a block
   kGemv,      // one token: weight rows through registers
   kGemm,      // own tensor-core GEMM
+  kWgmma,     // Hopper, 17 tokens and more: the weight streams as rows of warpgroup products
   kCublasLt,  // the library's GEMM, with norm and activation apart
 };
 const char* to_string(LinearKind kind);
@@ -40,9 +42,15 @@ struct LinearConfig {
   // other SMs without any.
   bool alone = false;
   int prefetch_units = 0;  // of 64 k: how far beyond the ring L2 is filled before the kernel in front is done
-  int grid = 0;            // blocks; each takes every grid-th tile (also of kGemv)
-  int k_split = 1;         // kGemv: warps that share a pair of rows: 1, 2, 4 or 8
-  int launch_at = 0;  // when the next kernel may begin: at once, 1 with the first weights asked for, 2 with x there
+  int grid = 0;     // blocks; each takes every grid-th tile (also of kGemv); of kWgmma one for each tile and part of k
+  int k_split = 1;  // kGemv: warps that share a pair of rows: 1, 2, 4 or 8; kWgmma: blocks that share k
+  // kWgmma, which also has prefetch_units of its first tile:
+  int tile_rows = 128;    // of the weight: 64, 128 or 192
+  int tile_tokens = 64;   // one of kWgmmaTokens
+  int share = 1;          // neighbouring tiles of rows whose blocks copy x for each other: 1, 2 or 4
+  int stages = 4;         // tiles of 64 k that a block has under way
+  int blocks_per_sm = 2;  // for which stages leaves room
+  int launch_at = 0;      // when the next kernel may begin: at once, 1 with the first weights asked for, 2 with x there
   bool operator==(const LinearConfig&) const = default;
 };
 
@@ -57,6 +65,23 @@ LinearConfig batch_invariant_config(const LinearDesc& desc);
 
 /// A kGemv configuration for one token; its grid has at most 4 blocks for each SM.
 LinearConfig gemv_config(const LinearDesc& desc, const LinearDevice& device);
+
+inline constexpr int kWgmmaUnit = 64;  // k of a tile
+inline constexpr int kWgmmaTokens[] = {24, 32, 48, 64, 96};
+/// Bytes of dynamic shared memory of a kWgmma block: the ring, in the end the sums in its place.
+constexpr int wgmma_shared_bytes(int tile_rows, int tile_tokens, int stages) {
+  const int ring = stages * (tile_rows + tile_tokens) * 2 * kWgmmaUnit;
+  const int sums = tile_tokens * (tile_rows + 4) * 4;
+  return 1024 + (ring > sums ? ring : sums);  // 1,024: to begin at a multiple of it
+}
+/// Blocks that the kernel's registers leave room for.
+constexpr int wgmma_blocks_per_sm(int tile_rows, int tile_tokens) {
+  return tile_rows * tile_tokens <= 128 * 128 ? 2 : 1;
+}
+/// The most stages with which `blocks_per_sm` blocks fit on an SM, at most those that a block has use for.
+int wgmma_stages(const LinearDesc& desc, const LinearDevice& device, const LinearConfig& config);
+/// A kWgmma configuration that can run: the number of stages and the grid are filled in. False if there is none.
+bool finish_wgmma(const LinearDesc& desc, const LinearDevice& device, LinearConfig& config);
 
 /// Tokens are rounded up to a bucket for the choice of cuBLASLt's algorithm: 1, 2, 4, 8, 16, 24, 32, 48, 64, 96, ...,
 /// 2^i, 1.5 * 2^i.

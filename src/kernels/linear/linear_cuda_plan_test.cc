@@ -12,17 +12,29 @@ namespace {
 TEST(LinearCudaPlan, FewTokensStreamTheWeight) {
   const LinearDevice h200;
   for (int tokens = 1; tokens <= 40; ++tokens) {
-    const LinearConfig config = pick_config({.num_tokens = tokens, .n = 4096, .k = 4096}, h200);
-    EXPECT_EQ(config.kind, tokens <= kMaxStreamTokens ? LinearKind::kStream : LinearKind::kCublasLt) << tokens;
+    const LinearConfig config = pick_config({.num_tokens = tokens, .n = 4104, .k = 4096}, h200);
+    EXPECT_EQ(config.kind, tokens <= kMaxStreamTokens ? LinearKind::kStream : LinearKind::kWgmma) << tokens;
   }
+  EXPECT_EQ(pick_config({.num_tokens = 2048, .n = 4096, .k = 4096}, h200).kind, LinearKind::kCublasLt);
+  EXPECT_EQ(pick_config({.num_tokens = 1024, .n = 1000, .k = 1000}, h200).kind, LinearKind::kCublasLt);
   LinearDevice slim;
   slim.cublaslt = false;
+  EXPECT_EQ(pick_config({.num_tokens = 2048, .n = 4096, .k = 4096}, slim).kind, LinearKind::kWgmma);
+  slim.wgmma = false;
   EXPECT_EQ(pick_config({.num_tokens = 17, .n = 4096, .k = 4096}, slim).kind, LinearKind::kGemm);
+  slim.cublaslt = true;
+  EXPECT_EQ(pick_config({.num_tokens = 17, .n = 4096, .k = 4096}, slim).kind, LinearKind::kCublasLt);
+  EXPECT_EQ(pick_config({.num_tokens = 64, .n = 64, .k = 64, .aligned_out = false}, slim).kind, LinearKind::kGemm);
   EXPECT_EQ(pick_config({.dtype = DType::kFloat32, .num_tokens = 4, .n = 64, .k = 64}, h200).kind, LinearKind::kSimt);
   EXPECT_EQ(pick_config({.dtype = DType::kFloat32, .num_tokens = 64, .n = 64, .k = 64}, h200).kind,
             LinearKind::kCublasLt);
   EXPECT_EQ(pick_config({.num_tokens = 4, .n = 64, .k = 64, .aligned_x = false}, h200).kind, LinearKind::kSimt);
-  EXPECT_EQ(pick_config({.num_tokens = 64, .n = 64, .k = 64, .aligned_out = false}, h200).kind, LinearKind::kGemm);
+  EXPECT_EQ(pick_config({.num_tokens = 64, .n = 64, .k = 64, .aligned_out = false}, h200).kind, LinearKind::kWgmma);
+  const LinearConfig recorded = pick_config({.num_tokens = 60, .n = 24576, .k = 4096}, h200);
+  EXPECT_EQ(recorded.tile_rows, 192);
+  EXPECT_EQ(recorded.tile_tokens, 64);
+  EXPECT_EQ(recorded.k_split, 2);
+  EXPECT_EQ(pick_config({.num_tokens = 64, .n = 151936, .k = 1024}, h200).kind, LinearKind::kCublasLt);
 }
 
 TEST(LinearCudaPlan, ABatchInvariantOneIsTheSameForAllTokens) {
@@ -95,6 +107,34 @@ TEST(LinearCudaPlan, SharedMemoryFits) {
         EXPECT_FALSE(c.staged_x && tokens > 8);
         EXPECT_FALSE(c.fused_norm && !c.staged_x);
         EXPECT_GE(c.grid, 1);
+      }
+    }
+  }
+}
+
+TEST(LinearCudaPlan, TilesOfManyTokensFit) {
+  LinearDevice device;
+  for (bool cublaslt : {false, true}) {
+    device.cublaslt = cublaslt;
+    for (int tokens : {17, 24, 25, 40, 64, 65, 100, 128, 129, 256, 300, 2048}) {
+      for (int n : {1, 7, 64, 1000, 1024, 4096, 6144, 24576, 151936}) {
+        for (int k : {8, 64, 72, 1000, 1024, 2048, 3072, 4096, 12288, 65536}) {
+          const LinearConfig c = pick_config({.num_tokens = tokens, .n = n, .k = k}, device);
+          if (c.kind == LinearKind::kCublasLt) {
+            EXPECT_TRUE(cublaslt);
+            continue;
+          }
+          ASSERT_EQ(c.kind, LinearKind::kWgmma);
+          const int units = (k + kWgmmaUnit - 1) / kWgmmaUnit, size = c.k_split * c.share;
+          EXPECT_LE(wgmma_shared_bytes(c.tile_rows, c.tile_tokens, c.stages), device.shared_bytes);
+          EXPECT_LE(c.k_split, units);
+          EXPECT_LE(size, 8);
+          EXPECT_EQ(c.grid, (n + c.tile_rows * c.share - 1) / (c.tile_rows * c.share) * size);
+          EXPECT_TRUE(c.share == 1 || c.tile_tokens % (8 * c.share) == 0);
+          EXPECT_NE(std::find(std::begin(kWgmmaTokens), std::end(kWgmmaTokens), c.tile_tokens), std::end(kWgmmaTokens));
+          EXPECT_GE(c.stages, 1);
+          EXPECT_LE(c.stages, 32);
+        }
       }
     }
   }

@@ -34,11 +34,44 @@ double tolerance(const LinearCudaCase& c) {
   return std::is_same_v<T, Float16> ? 8e-4 : 6e-3;
 }
 
+// Cuts of the warpgroup kernel: all of them, or one that differs from case to case.
+void add_wgmma_configs(const LinearCudaCase& c, DType dtype, const LinearDevice& device, bool all,
+                       std::vector<LinearConfig>& configs) {
+  static int turn = 0;
+  if (!device.wgmma) return;
+  const LinearDesc desc{.dtype = dtype,
+                        .num_tokens = static_cast<int>(c.num_tokens),
+                        .n = static_cast<int>(c.n),
+                        .k = static_cast<int>(c.k)};
+  std::vector<LinearConfig> cuts;
+  for (int tokens : kWgmmaTokens) {
+    // The narrowest tile that holds all tokens, and narrower ones, of which there are several.
+    if (tokens / 2 > c.num_tokens && tokens > 24) continue;
+    for (int rows : {64, 128, 192}) {
+      for (int k_split : {1, 2, 3, 4, 5, 8}) {
+        for (int share : {1, 2, 4}) {
+          LinearConfig config{.kind = LinearKind::kWgmma, .k_split = k_split, .tile_rows = rows};
+          config.tile_tokens = tokens, config.share = share, config.blocks_per_sm = 1 + k_split % 2;
+          config.prefetch_units = k_split % 3, config.launch_at = (k_split + share) % 3;
+          if (!finish_wgmma(desc, device, config)) continue;
+          if (k_split % 4 == 0) config.stages = std::min(config.stages, 2);  // a ring that goes round often
+          cuts.push_back(config);
+        }
+      }
+    }
+  }
+  for (size_t i = 0; i < cuts.size(); ++i) {
+    if (all || i % 16 == static_cast<size_t>(turn) % 16) configs.push_back(cuts[i]);
+  }
+  ++turn;
+}
+
 // Every configuration that may run the case.
 std::vector<LinearConfig> forced_configs(const LinearCudaCase& c, DType dtype, const LinearDevice& device, bool all) {
   std::vector<LinearConfig> configs = {{.kind = LinearKind::kSimt}};
   if (dtype == DType::kFloat32 || c.x_padding % 8 != 0) return configs;
   configs.push_back({.kind = LinearKind::kGemm});
+  add_wgmma_configs(c, dtype, device, all, configs);
   if (c.num_tokens > kMaxStreamTokens) return configs;
   if (c.num_tokens == 1) {
     LinearConfig config = gemv_config(
@@ -252,7 +285,24 @@ TEST(LinearCudaChain, OverlappingKernelsSeeFinishedInputs) {
   ASSERT_TRUE(runner->prepare(2 * kInner, kHidden, LinearBack::kGatedSilu));
   ASSERT_TRUE(runner->prepare(kHidden, kInner, LinearBack::kNone));
   DeviceArray<float> norm(std::vector<float>(kHidden, 1.0f));
-  for (int64_t tokens : {1, 2, 4, 5, 8, 16, 40}) {
+  struct Case {
+    int64_t tokens;
+    int share;  // of the warpgroup kernel; 0: as chosen
+  };
+  for (auto [tokens, share] : {Case{1, 0},
+                               {2, 0},
+                               {4, 0},
+                               {5, 0},
+                               {8, 0},
+                               {16, 0},
+                               {40, 0},
+                               {20, 1},
+                               {48, 2},
+                               {64, 1},
+                               {90, 2},
+                               {96, 4},
+                               {200, 1}}) {
+    if (share > 0 && !runner->device().wgmma) continue;
     std::vector<float> start(static_cast<size_t>(tokens * kHidden));
     for (float& f : start) f = std::normal_distribution<float>()(rng);
     DeviceArray<float> x(start);
@@ -263,7 +313,15 @@ TEST(LinearCudaChain, OverlappingKernelsSeeFinishedInputs) {
                    bool residual, LinearBack back) -> Status {
       LinearCudaParams p{.out = out, .x = in, .weight = weight, .n = n, .k = in.size(1), .add_to_out = residual};
       p.norm_weight = residual ? nullptr : norm.data(), p.back = back;
-      RETURN_IF_ERROR(runner->run(p, s));
+      LinearConfig config{.kind = LinearKind::kWgmma, .k_split = share == 4 ? 2 : 4, .share = share};
+      config.tile_tokens = *std::lower_bound(std::begin(kWgmmaTokens), std::end(kWgmmaTokens) - 1, tokens);
+      if (share == 0) {
+        RETURN_IF_ERROR(runner->run(p, s));
+      } else if (finish_wgmma(describe(p), runner->device(), config)) {
+        RETURN_IF_ERROR(runner->run(p, config, s));
+      } else {
+        return error(ErrorCode::kInternal, "no configuration for {} tokens", tokens);
+      }
       return one_at_a_time ? stream.synchronize() : Status{};
     };
     auto layers = [&](StreamRef s) -> Status {

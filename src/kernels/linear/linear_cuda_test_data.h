@@ -22,10 +22,11 @@ struct LinearCudaCase {
 inline std::string describe(const LinearCudaCase& c, const LinearConfig& config) {
   return fmt::format(
       "tokens {} n {} k {} bias {} add {} norm {} out_float {} back {} padding {}/{} | {} fused_norm {} row_groups {} "
-      "staged {} prefetch {} grid {} k_split {} launch_at {}",
+      "staged {} prefetch {} grid {} k_split {} launch_at {} tile {}x{} share {} stages {}",
       c.num_tokens, c.n, c.k, c.bias, c.add_to_out, c.norm, c.out_float, static_cast<int>(c.back), c.x_padding,
       c.out_padding, to_string(config.kind), config.fused_norm, config.row_groups, config.staged_x,
-      config.prefetch_units, config.grid, config.k_split, config.launch_at);
+      config.prefetch_units, config.grid, config.k_split, config.launch_at, config.tile_rows, config.tile_tokens,
+      config.share, config.stages);
 }
 
 inline float encode(float x, float) { return x; }

@@ -62,6 +62,9 @@ Result<std::unique_ptr<LinearRunner>> LinearRunner::create(const LinearCuda::Opt
   RETURN_IF_ERROR(prepare_linear_stream());
   RETURN_IF_ERROR(prepare_linear_gemv());
   RETURN_IF_ERROR(prepare_linear_gemm());
+  const Status wgmma = prepare_linear_wgmma();
+  if (!wgmma && wgmma.error().code != ErrorCode::kUnimplemented) return wgmma.error();
+  runner->device_.wgmma = wgmma.has_value();
   const int64_t slice = std::min(options.max_tokens, kSliceTokens);
   ASSIGN_OR_RETURN(runner->normed_,
                    DeviceBuffer::allocate(static_cast<size_t>(slice * options.max_k * element_bytes(options.dtype)),
@@ -70,7 +73,7 @@ Result<std::unique_ptr<LinearRunner>> LinearRunner::create(const LinearCuda::Opt
     Result<std::unique_ptr<CublasLt>> library = CublasLt::open();
     if (library) {
       runner->cublaslt_ = std::move(library).value();
-      LOG_INFO("GEMMs of more than {} tokens use {}", kMaxStreamTokens, runner->cublaslt_->description());
+      LOG_INFO("GEMMs of many tokens use {}", runner->cublaslt_->description());
     } else {
       LOG_WARNING("cuBLASLt is not usable, own GEMMs do its work: {}", library.error().message);
     }
@@ -152,6 +155,7 @@ Status LinearRunner::run(const LinearCudaParams& p, const LinearConfig& config, 
     case LinearKind::kStream: return launch_linear_stream(p.dtype, args, config, stream);
     case LinearKind::kGemv: return launch_linear_gemv(p.dtype, args, config, stream);
     case LinearKind::kGemm: return launch_linear_gemm(p.dtype, args, stream);
+    case LinearKind::kWgmma: return launch_linear_wgmma(p.dtype, args, config, stream);
     case LinearKind::kCublasLt: return run_cublaslt(args, stream);
   }
   return {};
