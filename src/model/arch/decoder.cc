@@ -9,11 +9,15 @@
 #include "kernels/rope/rope.h"
 
 namespace vllm::model {
+namespace {
+constexpr int64_t kNarrow = 768;  // hidden size
+}
 
 Decoder::Decoder(ModelConfig config, const LoadOptions& options, DecoderWeights weights, int num_threads)
     : config_(std::move(config)),
       weights_(std::move(weights)),
       shape_(decoder_shape(config_, options)),
+      all_in_two_terms_(config_.hidden_size < kNarrow),
       adds_late_(config_.pre_norms && config_.post_norms && config_.norm_type == NormType::kRms &&
                  !config_.parallel_blocks && config_.residual_scale == 1),
       num_threads_(num_threads) {}
@@ -132,9 +136,9 @@ std::vector<LinearCall> Decoder::linear_calls() const {
   std::vector<LinearCall> out;
   for (const LayerWeights& w : weights_.layers) {
     out.push_back({"qkv", {w.q.weight, w.k.weight, w.v.weight}, true});
-    out.push_back({"o", {w.o.weight}, false});
-    if (config_.gated_mlp) out.push_back({"gate_up", {w.gate.weight, w.up.weight}, false});
-    if (!config_.gated_mlp) out.push_back({"up", {w.up.weight}, false});
+    out.push_back({"o", {w.o.weight}, all_in_two_terms_});
+    if (config_.gated_mlp) out.push_back({"gate_up", {w.gate.weight, w.up.weight}, all_in_two_terms_});
+    if (!config_.gated_mlp) out.push_back({"up", {w.up.weight}, all_in_two_terms_});
     out.push_back({"down", {w.down.weight}, true});
   }
   out.push_back({"lm_head", {weights_.lm_head.weight}, true});

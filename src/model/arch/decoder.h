@@ -75,6 +75,7 @@ class Decoder final : public Model {
   const DecoderWeights weights_;
   const DecoderShape shape_;
   // Block outputs are added where the next norm reads the residual stream, not before.
+  const bool all_in_two_terms_;  // how quantized weights see their input: decoder_blocks.cc
   const bool adds_late_;
   int num_threads_ = 1;
 

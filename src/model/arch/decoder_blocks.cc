@@ -29,14 +29,17 @@ TensorView<float, 3> as_heads(const TensorView<float, 2>& x, int64_t num_heads) 
 }
 
 // How a quantized weight sees its input: q, k, v, down and the lm_head, where 8 bits cost most, in two int8 terms (see
-// LinearParams::two_term_x); o, gate and up in one. Of SmolLM2-135M Q4_1 (docs/measurements/linear_terms.jsonl): mean
-// KL to the float32 model on a licence text and on a chat prompt; speed of a prefill of 384 tokens and of decode,
-// AVX-512:
+// LinearParams::two_term_x); o, gate and up in one, except in narrow models (Decoder::all_in_two_terms_). Of
+// SmolLM2-135M Q4_1 (docs/measurements/linear_terms.jsonl): mean KL to the float32 model on a licence text and on a
+// chat prompt; speed of a prefill of 384 tokens and of decode, AVX-512:
 //   none                   0.0031  0.0047  100%  100%
 //   q, k, v, lm_head       0.0012  0.0028   93%   99%
 //   these and down         0.0008  0.0011   85%   99%  from here on greedy begins the chat answer as float32 does
 //   these and gate, up     0.0001  0.0002
 //   all                    0.0000  0.0000   70%   99%
+// With the third choice a first token that float32 prefers by 0.1 nat still fell to the other side when the order of a
+// sum in attention changed: rounding noise averages out less over 576 inputs than over 1,536. Narrow models take the
+// last one.
 enum class Terms { kOne, kTwo };
 
 LinearParams params(const Linear& w, TensorView<float, 2> out, TensorView<const float, 2> x, Terms terms,
@@ -69,7 +72,9 @@ void Decoder::layer(int layer, const ForwardBatch& batch, const Slice& slice, co
                     const ForwardContext& context) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
   ThreadPool& pool = *context.pool;
-  auto add_attention = [&] { block_output(w.o, a.attention, false, w.attention_post_norm, w.attention_norm, a, pool); };
+  auto add_attention = [&] {
+    block_output(w.o, a.attention, all_in_two_terms_, w.attention_post_norm, w.attention_norm, a, pool);
+  };
   auto add_mlp = [&] { block_output(w.down, a.up, true, w.mlp_post_norm, w.mlp_norm, a, pool); };
   if (config_.parallel_blocks) {
     TensorView<float, 2> in = block_input(config_.shared_norm ? w.attention_norm : w.mlp_norm, a, false, pool);
@@ -162,12 +167,13 @@ void Decoder::norm_and_turn(int layer, const ForwardBatch& batch, const Slice& s
 
 void Decoder::mlp_up(int layer, TensorView<float, 2> in, const Activations& a, ThreadPool& pool) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const Terms terms = all_in_two_terms_ ? Terms::kTwo : Terms::kOne;
   if (!config_.gated_mlp) {
-    linear_cpu(params(w.up, a.up, in, Terms::kOne), linear_scratch(), pool);
+    linear_cpu(params(w.up, a.up, in, terms), linear_scratch(), pool);
     activation_cpu({.out = a.up, .gate = a.up, .up = {}, .kind = kind(config_.activation)}, pool);
     return;
   }
-  const LinearParams both[] = {params(w.gate, a.gate, in, Terms::kOne), params(w.up, a.up, in, Terms::kOne)};
+  const LinearParams both[] = {params(w.gate, a.gate, in, terms), params(w.up, a.up, in, terms)};
   linear_cpu(both, linear_scratch(), pool);
   activation_cpu({.out = a.up, .gate = a.gate, .up = a.up, .kind = kind(config_.activation)}, pool);
 }
