@@ -43,7 +43,8 @@ std::optional<StepInput> Scheduler::schedule() {
   if (!plan.items.empty() && plan.budget > 0 && config_.enable_chunked_prefill && config_.max_mixed_batch_tokens > 0) {
     const int64_t decode_tokens = config_.max_num_batched_tokens - plan.budget;
     const int64_t most = config_.max_mixed_batch_tokens, least = std::min(config_.min_mixed_batch_tokens, most);
-    const int64_t tokens = std::clamp(config_.mixed_batch_tokens_per_decode * decode_tokens, least, most);
+    const auto sequences = static_cast<int64_t>(running_.size() + std::min(waiting_.size(), free_slots_.size()));
+    const int64_t tokens = std::clamp(config_.mixed_batch_tokens_per_sequence * sequences, least, most);
     plan.budget = std::clamp<int64_t>(tokens - decode_tokens, 1, plan.budget);
   }
   plan_prefills(plan);

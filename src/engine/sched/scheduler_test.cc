@@ -151,19 +151,18 @@ TEST(Scheduler, AStepThatDecodesTakesSmallerChunks) {
   EXPECT_EQ(rig.step(), "0:1* 1:1* 2:4");
 }
 
-TEST(Scheduler, ChunksBesideDecodesGrowWithTheirNumber) {
+TEST(Scheduler, ChunksBesideDecodesGrowWithTheNumberOfSequences) {
   EngineConfig c = config(64, 8, 64);
-  c.mixed_batch_tokens_per_decode = 4, c.min_mixed_batch_tokens = 6, c.max_mixed_batch_tokens = 10;
+  c.mixed_batch_tokens_per_sequence = 4, c.min_mixed_batch_tokens = 9, c.max_mixed_batch_tokens = 14;
   Rig rig(c);
   rig.add(1, 3, 9);
   EXPECT_EQ(rig.step(), "+0 | 0:3*");
-  rig.add(2, 5, 9);
+  rig.add(2, 40, 9);
+  EXPECT_EQ(rig.step(), "+1 | 0:1* 1:8");  // two would be 8: the least, 9
   rig.add(3, 9, 9);
-  rig.add(4, 30, 9);
-  EXPECT_EQ(rig.step(), "+1 | 0:1* 1:5*");           // one decode: the least, 6
-  EXPECT_EQ(rig.step(), "+2 | 0:1* 1:1* 2:6");       // two: 8
-  EXPECT_EQ(rig.step(), "+3 | 0:1* 1:1* 2:3* 3:3");  // the next prompt takes what is left
-  EXPECT_EQ(rig.step(), "0:1* 1:1* 2:1* 3:7");       // three would be 12: the most, 10
+  EXPECT_EQ(rig.step(), "0:1* 1:11");  // three, one of which waits: 12
+  rig.add(4, 9, 9);
+  EXPECT_EQ(rig.step(), "0:1* 1:13");  // four would be 16: the most, 14
 }
 
 TEST(Scheduler, WithoutChunkedPrefillPromptsRunWhole) {
