@@ -61,9 +61,10 @@ struct EngineConfig {
   bool enable_chunked_prefill = true;
   enum class Policy { kFcfs, kPriority } policy = Policy::kFcfs;
   int64_t long_prefill_token_threshold = 0;  // 0 = off: cap of one sequence's prefill chunk
-  // Tokens of a step that both decodes and prefills: so many for each sequence that runs or could, within these bounds; 0
-  // as the upper one = max_num_batched_tokens. Prompt tokens beside decodes use weights that are read anyway, but every
-  // decode waits for them. Few of them ride most cheaply; with many sequences, more are needed so that all get to decode.
+  // Tokens of a step that both decodes and prefills: so many for each sequence that runs or could, within these bounds;
+  // 0 as the upper one = max_num_batched_tokens. Prompt tokens beside decodes use weights that are read anyway, but
+  // every decode waits for them. Few of them ride most cheaply; with many sequences, more are needed so that all get to
+  // decode.
   int64_t mixed_batch_tokens_per_sequence = 8, min_mixed_batch_tokens = 512, max_mixed_batch_tokens = 0;
   int max_num_queued_reqs = 0;     // 0 = no limit
   int num_speculative_tokens = 0;  // drafts the device may add to a decode: it then yields 1..n+1 tokens a step

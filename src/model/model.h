@@ -77,8 +77,8 @@ class Model {
   /// Run the layers; the final hidden states (after the last norm) of `logits_rows` land in `hidden` [rows,
   /// hidden_size].
   virtual void forward(const ForwardBatch& batch, const ForwardContext& context, TensorView<float, 2> hidden) = 0;
-  /// logits[r, v] for hidden rows; call in tiles of at most 256 rows. With fewer columns than the vocabulary (a multiple
-  /// of 16), those of the first tokens only.
+  /// logits[r, v] for hidden rows; call in tiles of at most 256 rows. With fewer columns than the vocabulary (a
+  /// multiple of 16), those of the first tokens only.
   virtual void compute_logits(TensorView<const float, 2> hidden, const ForwardContext& context,
                               TensorView<float, 2> logits) = 0;
   virtual size_t weight_bytes() const = 0;

@@ -32,7 +32,9 @@ std::string text_of(const std::filesystem::path& file) {
 TEST(Profiler, WritesPhasesOfAllThreadsAndTheGpu) {
   const auto dir = std::filesystem::path(testing::TempDir()) / "vllm-profile-test";
   Profiler profiler(dir, std::make_unique<FakeGpu>());
-  { PhaseScope before("not recorded"); }
+  {
+    PhaseScope before("not recorded");
+  }
   ASSERT_TRUE(profiler.start());
   EXPECT_FALSE(profiler.start());
   std::thread([] {
@@ -43,7 +45,9 @@ TEST(Profiler, WritesPhasesOfAllThreadsAndTheGpu) {
     PhaseScope nothing("cancelled");
     nothing.cancel();
   }
-  { PhaseScope phase("plan", 2); }
+  {
+    PhaseScope phase("plan", 2);
+  }
   auto report = profiler.stop();
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_FALSE(profiler.stop());

@@ -261,8 +261,8 @@ void tile_of_type(const TileArgs& args) {
   const size_t bytes = panel_bytes(D, args.k);
   const std::byte* panel = args.weight;
   int64_t row = 0;
-  // Several panels at once: independent sums hide the latency of fma. One token in whole vectors is bound by memory, and
-  // one stream of weights is read faster than several (Zen 4: 34 GB/s a thread, 27 from four).
+  // Several panels at once: independent sums hide the latency of fma. One token in whole vectors is bound by memory,
+  // and one stream of weights is read faster than several (Zen 4: 34 GB/s a thread, 27 from four).
   if constexpr (!is_quantized(D) && B::kLanes == kPanelRows) {
     for (; args.num_tokens > 1 && args.rows - row > kPanelRows; row += 2 * kPanelRows, panel += 2 * bytes)
       token_loop<B, D, B::kPlainTokens, 2, 1>(args, panel, bytes, row, 0);

@@ -6,7 +6,8 @@
 //   x[t, h, i + r/2] = x[t, h, i + r/2] * cos[t, i] + x[t, h, i] * sin[t, i]        0 <= i < r/2; the rest of a head
 //   stays
 //
-// The interleaved pairing of Cohere and of GGUF's llama files is undone when weights are loaded (model/weights/convert.h).
+// The interleaved pairing of Cohere and of GGUF's llama files is undone when weights are loaded
+// (model/weights/convert.h).
 #include <span>
 
 #include "base/result.h"

@@ -1,5 +1,5 @@
-// Chat templates that models ship, rendered with every conversation of tests/golden/jinja: the same bytes as Python's jinja2, or a
-// refusal where it refuses. The templates come from the packages of tests/data.lock.
+// Chat templates that models ship, rendered with every conversation of tests/golden/jinja: the same bytes as Python's
+// jinja2, or a refusal where it refuses. The templates come from the packages of tests/data.lock.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -33,7 +33,8 @@ TEST(RealTemplates, EqualJinja2) {
   size_t rendered = 0;
   for (const auto& [name, entry] : golden.at("templates").as_object()) {
     SCOPED_TRACE(std::string(name));
-    auto source = read_file(fmt::format("{}/llama-cpp-python/vendor/llama.cpp/models/templates/{}", data, std::string_view(name)));
+    auto source = read_file(
+        fmt::format("{}/llama-cpp-python/vendor/llama.cpp/models/templates/{}", data, std::string_view(name)));
     ASSERT_TRUE(source) << source.error().message;
     ASSERT_EQ(fnv1a(*source), entry.at("source").as_string()) << "another version of the template";
     auto compiled = ChatTemplate::compile(*source);
