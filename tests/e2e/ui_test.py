@@ -245,8 +245,11 @@ IDLE = "document.getElementById('stop').hidden && !document.querySelector('.busy
 
 def ask(page, text, wait=True):
     page.type("input", text)
+    # An observer, because a question that is refused at once is back in the input before anybody looks.
+    page.js("{ window.sent = false; const seen = new MutationObserver(() => { window.sent = true; seen.disconnect(); });"
+            " seen.observe(document.getElementById('log'), {childList: true}); }")
     page.key("Enter")
-    page.until("!document.getElementById('stop').hidden || document.getElementById('input').value === ''", "the send")
+    page.until("window.sent", "the send")
     if wait:
         page.until(IDLE, "the answer to " + text)
 
