@@ -1,18 +1,10 @@
 // Gemma 3 (text): norms before and after each block with weights stored as w of (1 + w), QK-norm, GeGLU, scaled
 // embeddings, and five sliding-window layers with their own rotary base for each full-attention layer.
-#include <cmath>
-
-#include "model/arch/registry.h"
+#include "model/arch/gemma.h"
 #include "model/rope_config.h"
 
 namespace vllm::model {
 namespace {
-
-void set_common(ModelConfig& config) {
-  config.qk_norm = QkNorm::kHead, config.post_norms = true;
-  config.activation = Activation::kGeluTanh;
-  config.embedding_scale = std::sqrt(static_cast<double>(config.hidden_size));
-}
 
 bool five_of_six(int layer, int64_t pattern) { return (layer + 1) % pattern != 0; }
 
@@ -44,17 +36,10 @@ Status read_gemma_rope(const ConfigFields& fields, ModelConfig& config) {
 }  // namespace
 
 Status read_gemma3(const ConfigFields& fields, ModelConfig& config) {
-  set_common(config);
-  config.norm_weight_plus_one = true;
-  ASSIGN_OR_RETURN(bool attention_bias, fields.bool_or("attention_bias", false));
-  config.qkv_bias = config.o_bias = attention_bias;
-  ASSIGN_OR_RETURN(bool bidirectional, fields.bool_or("use_bidirectional_attention", false));
-  if (bidirectional) return error(ErrorCode::kUnimplemented, "use_bidirectional_attention is not built");
-  ASSIGN_OR_RETURN(double scalar, fields.double_or("query_pre_attn_scalar", 256, 1e-6, 1e9));
-  config.attention_scale = 1 / std::sqrt(scalar);
+  RETURN_IF_ERROR(read_gemma_common(fields, config));
+  config.qk_norm = QkNorm::kHead;
   // attn_logit_softcapping is a field of the config class that neither transformers' nor vLLM's Gemma 3 uses.
   ASSIGN_OR_RETURN(config.final_logit_softcap, fields.double_or("final_logit_softcapping", 0, 0, 1e9));
-  ASSIGN_OR_RETURN(config.sliding_window, fields.int_or("sliding_window", 4096, 1, int64_t{1} << 40));
   ASSIGN_OR_RETURN(int64_t new_pattern, fields.int_or("_sliding_window_pattern", 6, 1, 1 << 20));
   ASSIGN_OR_RETURN(int64_t pattern, fields.int_or("sliding_window_pattern", new_pattern, 1, 1 << 20));
   RETURN_IF_ERROR(read_layer_types(fields, config, five_of_six, pattern));
@@ -62,15 +47,14 @@ Status read_gemma3(const ConfigFields& fields, ModelConfig& config) {
 }
 
 Status read_gemma3_gguf(const GgufFields& fields, ModelConfig& config) {
-  set_common(config);
+  set_gemma_common(config);
+  config.qk_norm = QkNorm::kHead;
   // The metadata has neither the pattern nor the local base in files made before llama.cpp wrote them.
   RETURN_IF_ERROR(read_gguf_windows(fields, config, 0, 6));
   config.rope_local = {};
   ASSIGN_OR_RETURN(config.rope_local.theta, fields.double_or("rope.freq_base_swa", 1e4, 1e-3, 1e15));
   ASSIGN_OR_RETURN(config.final_logit_softcap, fields.double_or("final_logit_softcapping", 0, 0, 1e9));
-  // The 27B scales by hidden_size / num_heads instead of head_dim, which only its depth tells.
-  if (config.num_layers == 62)
-    config.attention_scale = 1 / std::sqrt(static_cast<double>(config.hidden_size / config.num_heads));
+  set_gemma_27b_scale(config, 62);
   return {};
 }
 
