@@ -54,6 +54,23 @@ TEST(Parser, NamesTheNearestFlags) {
   EXPECT_LE(nearest_flags("").size(), 3u);
 }
 
+TEST(EntryWords, AreDroppedWithAWarning) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"serve"}, {"vllm", "serve"}, {"python3", "-m", "vllm.entrypoints.openai.api_server"}}) {
+    auto argv = words;
+    argv.insert(argv.end(), {"org/model", "--port", "9"});
+    auto line = read_serve_command_line(argv);
+    ASSERT_TRUE(line) << words[0];
+    EXPECT_EQ(line->args.model, "org/model");
+    EXPECT_EQ(line->args.port, 9);
+    EXPECT_THAT(line->warnings, ElementsAre(HasSubstr("is what runs already")));
+  }
+  EXPECT_EQ(ok({"org/serve"}).model, "org/serve");
+  EXPECT_EQ(ok({"--served-model-name", "serve"}).model, "Qwen/Qwen3-0.6B");
+  EXPECT_THAT(refused({"bash"}), HasSubstr("--entrypoint bash"));
+  EXPECT_THAT(refused({"/bin/sh", "-c", "ls"}), HasSubstr("--entrypoint /bin/sh"));
+}
+
 TEST(Parser, FollowsArgparse) {
   EXPECT_EQ(ok({"org/model"}).model, "org/model");
   EXPECT_EQ(ok({"--model", "x"}).model, "x");

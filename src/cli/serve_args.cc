@@ -7,6 +7,7 @@
 
 #include "base/env.h"
 #include "cli/config_file.h"
+#include "cli/entry_words.h"
 #include "cli/parser.h"
 
 namespace vllm::cli {
@@ -185,7 +186,8 @@ Result<ServeCommandLine> read_serve_command_line(const std::vector<std::string>&
                                                  const std::string& system_config) {
   ServeCommandLine out;
   CommandLine line{serve_flags(), out.args, {}, {}};
-  RETURN_IF_ERROR(read_command_line(line, argv, system_config));
+  ASSIGN_OR_RETURN(std::vector<std::string> own, without_entry_words(argv, line.warnings));
+  RETURN_IF_ERROR(read_command_line(line, own, system_config));
   out.help_topic = std::move(line.help_topic);
   out.warnings = std::move(line.warnings);
   return out;

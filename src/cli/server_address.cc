@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "cli/config_file.h"
+#include "cli/entry_words.h"
 #include "cli/parser.h"
 
 namespace vllm::cli {
@@ -30,7 +31,9 @@ std::string connectable(std::string host) {
 
 // What `args` say about the address, on top of `out`; the config file that they name, in `config`.
 Status take(const std::vector<std::string>& args, ServerAddress& out, std::string& config) {
-  ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(args));
+  std::vector<std::string> ignored;
+  ASSIGN_OR_RETURN(std::vector<std::string> own, without_entry_words(args, ignored));
+  ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(own));
   for (const Assignment& a : parsed.assignments) {
     const std::string& value = a.values.back();
     if (a.flag->name == "host") out.host = connectable(value);

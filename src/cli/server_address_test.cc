@@ -31,6 +31,7 @@ class Files : public testing::Test {
 TEST_F(Files, AddressFollowsTheFlags) {
   EXPECT_EQ(shown({}), "http://127.0.0.1:8000");
   EXPECT_EQ(shown({"org/model", "--port", "1", "--port=81"}), "http://127.0.0.1:81");
+  EXPECT_EQ(shown({"vllm", "serve", "org/model", "--port", "82"}), "http://127.0.0.1:82");
   EXPECT_EQ(shown({"--host", "0.0.0.0"}), "http://127.0.0.1:8000");
   EXPECT_EQ(shown({"--host", "::"}), "http://127.0.0.1:8000");
   EXPECT_EQ(shown({"--host", "10.1.2.3,10.1.2.4"}), "http://10.1.2.3:8000");
