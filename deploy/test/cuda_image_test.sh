@@ -3,17 +3,12 @@
 # checked without a GPU: the error that says so, the CPU engine on demand, the library, the licences. Through engine.sh; MODEL is optional.
 set -eu
 docker=${DOCKER:-docker} program=${PROGRAM:-dist}
-cd "$(dirname "$0")/../.."
+here=$(realpath "$(dirname "$0")")
 say() { echo "cuda_image_test: $*" >&2; }
 fail() { say "$*"; exit 1; }
 for target in vllm-openai-slim vllm-openai; do
   image=$target:test
-  begin=$(date +%s)
-  DOCKER_BUILDKIT=1 "$docker" build --network host --target "$target" --build-arg build_base="${BUILD_BASE:-debian:bookworm-slim}" --build-arg program="$program" \
-    --build-arg max_jobs="$(nproc)" --build-arg nvcc_threads=2 --build-arg torch_cuda_arch_list="9.0+PTX" --tag "$image" . >/tmp/cuda_image_test.$$ 2>&1 ||
-    { tail -30 /tmp/cuda_image_test.$$ >&2; rm /tmp/cuda_image_test.$$; fail "$target: the build failed"; }
-  rm /tmp/cuda_image_test.$$
-  say "$target: built from $program in $(($(date +%s) - begin)) s, $("$docker" image inspect -f '{{.Size}}' "$image") bytes"
+  PROGRAM=$program "$here/build_image.sh" "$target" "$image"
   inside() { "$docker" run --rm --network none --entrypoint sh "$image" -c "$1"; }
   # shellcheck disable=SC2016
   inside 'vllm --version; test "$VLLM_TARGET_DEVICE" = cuda; test -s /usr/share/doc/vllm/NVIDIA-EULA.txt; test -s /usr/share/doc/vllm/NOTICE' || fail "$target: contents"

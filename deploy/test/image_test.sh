@@ -1,9 +1,9 @@
 #!/bin/sh
 # image_test.sh MODEL.gguf: build the CPU image and run it as people do, under the Docker Engine that engine.sh found.
-# BUILDER=buildkit (default), classic or buildah; PROGRAM=dist (default: what ./run dist made) or source.
+# BUILDER and PROGRAM as build_image.sh takes them; IMAGE=TAG tests one that is there.
 # No network is needed but for apt and pip in the build.
 set -eu
-model=$(realpath "$1") docker=${DOCKER:-docker} builder=${BUILDER:-buildkit} program=${PROGRAM:-dist} image=vllm-openai-cpu:test name=vllm-image-test-$$
+model=$(realpath "$1") docker=${DOCKER:-docker} image=${IMAGE:-vllm-openai-cpu:test} name=vllm-image-test-$$
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 say() { echo "image_test: $*" >&2; }
@@ -11,20 +11,7 @@ fail() { say "$*"; "$docker" logs "$name" >&2 2>&1 || true; exit 1; }
 clean() { "$docker" rm -f "$name" >/dev/null 2>&1 || true; rm -rf "$work"; }
 trap clean EXIT
 
-build() {
-  set -- --network host --target vllm-openai-cpu --build-arg base=debian:bookworm-slim --build-arg build_base="${BUILD_BASE:-debian:bookworm-slim}" \
-    --build-arg program="$program" --build-arg max_jobs="$(nproc)" --build-arg nvcc_threads=2 --build-arg torch_cuda_arch_list="9.0+PTX" \
-    --build-arg revision="$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag "$image" .
-  case $builder in
-    buildkit) DOCKER_BUILDKIT=1 "$docker" build "$@" ;;
-    classic) DOCKER_BUILDKIT=0 "$docker" build "$@" ;;
-    buildah) deploy/test/buildah.sh "$@" ;;
-    *) fail "BUILDER=$builder: expected buildkit, classic or buildah" ;;
-  esac
-}
-begin=$(date +%s)
-build >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "the build failed"; }
-say "built by $builder from $program in $(($(date +%s) - begin)) s, $("$docker" image inspect -f '{{.Size}}' "$image") bytes"
+if [ -z "${IMAGE:-}" ]; then deploy/test/build_image.sh vllm-openai-cpu "$image"; fi
 
 status() { "$docker" inspect -f "$1" "$name"; }
 inside() { "$docker" exec "$name" "$@"; }
