@@ -39,6 +39,10 @@ std::string ask(const ServerAddress& address, double timeout_s) {
   // It is our own server over our own interface, and its certificate is for another name.
   curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYPEER, 0L);
   curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
+  if (!address.client_certificate.empty()) {
+    curl_easy_setopt(curl.get(), CURLOPT_SSLCERT, address.client_certificate.c_str());
+    curl_easy_setopt(curl.get(), CURLOPT_SSLKEY, address.client_key.c_str());
+  }
   if (!address.uds.empty()) curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, address.uds.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, keep);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);

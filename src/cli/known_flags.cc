@@ -12,19 +12,13 @@ constexpr auto kBool = FlagType::kBool, kInt = FlagType::kInt, kFloat = FlagType
                kList = FlagType::kList, kJson = FlagType::kJson;
 
 constexpr Flag kFrontendKnown[] = {
-    {"ssl-keyfile", kString, "", "", R},
-    {"ssl-certfile", kString, "", "", R},
-    {"ssl-ca-certs", kString, "", "", R},
-    {"ssl-ciphers", kString, "", "", R},
     {"tool-parser-plugin", kString, "", "", R},
     {"reasoning-parser", kString, "", "", R},
     {"reasoning-parser-plugin", kString, "", "", R},
     {"tool-server", kString, "", "", R},
     {"fingerprint-value", kString, "", "", R},
-    {"ssl-cert-reqs", kInt, "0", "", R},
     {"api-server-count", kInt, "1", "", R},
     {"grpc-port", kInt, "", "", R},
-    {"enable-ssl-refresh", kBool, "false", "", R},
     {"headless", kBool, "false", "", R},
     {"grpc", kBool, "false", "", R},
     {"enable-tokenizer-info-endpoint", kBool, "false", "", R},

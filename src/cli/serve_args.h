@@ -59,6 +59,9 @@ struct ServeArgs {
   std::optional<std::vector<std::string>> allowed_origins;  // nullopt: loopback and null
   std::vector<std::string> allowed_methods = {"*"}, allowed_headers = {"*"};
   bool allow_credentials = false;
+  std::string ssl_certfile, ssl_keyfile, ssl_ca_certs, ssl_ciphers;
+  int64_t ssl_cert_reqs = 0;  // of clients: 0 none, 1 optional, 2 required
+  bool enable_ssl_refresh = false;
   bool enable_auto_tool_choice = false;
   std::string tool_call_parser;
   bool return_tokens_as_token_ids = false, enable_prompt_tokens_details = false, enable_force_include_usage = false;

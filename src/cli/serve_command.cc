@@ -113,11 +113,16 @@ int serve_command(const std::vector<std::string>& argv) {
   log_settings(*line);
 
   auto started = std::chrono::steady_clock::now();
-  server::Server server(server_options(args));
+  const server::ServerOptions options = server_options(args);
+  server::Server server(options);
   if (Status status = server.start(); !status) {
     LOG_ERROR("{}", status.error().message);
     return 1;
   }
+  LOG_INFO("Starting vLLM server on {}", listening_on(options, server.port()));
+  if (!options.tls && (options.tls_refresh || !args.ssl_ciphers.empty()))
+    LOG_WARNING(
+        "Without --ssl-certfile the server speaks plain HTTP; --ssl-ciphers and --enable-ssl-refresh do nothing");
   int signal = 0;
   auto model = start_watched(args, server, signal);
   if (!model) {

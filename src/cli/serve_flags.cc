@@ -72,6 +72,40 @@ constexpr Flag kFrontend[] = {
        a.uds = v.text;
        return Status();
      }},
+    {"ssl-keyfile", FlagType::kString, "in --ssl-certfile", "PEM file of the TLS key, without a passphrase.", B,
+     [](A a, V v) {
+       a.ssl_keyfile = v.text;
+       return Status();
+     }},
+    {"ssl-certfile", FlagType::kString, "",
+     "PEM file of the TLS certificate, the server's own first: with it the server speaks https only.", B,
+     [](A a, V v) {
+       a.ssl_certfile = v.text;
+       return Status();
+     }},
+    {"ssl-ca-certs", FlagType::kString, "", "PEM file of the certificates that clients' must be signed by.", B,
+     [](A a, V v) {
+       a.ssl_ca_certs = v.text;
+       return Status();
+     }},
+    {"ssl-cert-reqs", FlagType::kInt, "0",
+     "Client certificates: 0 not asked for, 1 checked if there is one, 2 required.", B,
+     [](A a, V v) -> Status {
+       if (v.integer < 0 || v.integer > 2) return bad("ssl-cert-reqs", "expected 0, 1 or 2");
+       a.ssl_cert_reqs = v.integer;
+       return {};
+     }},
+    {"ssl-ciphers", FlagType::kString, "OpenSSL's",
+     "Ciphers for TLS 1.2 in OpenSSL's notation; those of 1.3 are fixed.", B,
+     [](A a, V v) {
+       a.ssl_ciphers = v.text;
+       return Status();
+     }},
+    {"enable-ssl-refresh", FlagType::kBool, "false", "New connections use the TLS files as they are now.", B,
+     [](A a, V v) {
+       a.enable_ssl_refresh = v.boolean;
+       return Status();
+     }},
     {"api-key", FlagType::kList, "$VLLM_API_KEY",
      "Keys that clients may send as `Authorization: Bearer KEY`. With one set, all but /health, /ping, /version, "
      "/metrics and / is guarded.",

@@ -29,8 +29,16 @@ std::string connectable(std::string host) {
   return host;
 }
 
-// What `args` say about the address, on top of `out`; the config file that they name, in `config`.
-Status take(const std::vector<std::string>& args, ServerAddress& out, std::string& config) {
+// Flags as they come, the later the stronger.
+struct Flags {
+  ServerAddress address;
+  std::string certfile, keyfile;
+  bool asks_clients = false;
+};
+
+// What `args` say, on top of `flags`; the config file that they name, in `config`.
+Status take(const std::vector<std::string>& args, Flags& flags, std::string& config) {
+  ServerAddress& out = flags.address;
   std::vector<std::string> ignored;
   ASSIGN_OR_RETURN(std::vector<std::string> own, without_entry_words(args, ignored));
   ASSIGN_OR_RETURN(ParsedArgs parsed, parse_args(own));
@@ -39,13 +47,15 @@ Status take(const std::vector<std::string>& args, ServerAddress& out, std::strin
     if (a.flag->name == "host") out.host = connectable(value);
     if (a.flag->name == "port") RETURN_IF_ERROR(set_port(value, out).with_context("--port"));
     if (a.flag->name == "uds") out.uds = value;
-    if (a.flag->name == "ssl-certfile") out.tls = !value.empty();
+    if (a.flag->name == "ssl-certfile") flags.certfile = value;
+    if (a.flag->name == "ssl-keyfile") flags.keyfile = value;
+    if (a.flag->name == "ssl-cert-reqs") flags.asks_clients = value != "0";
     if (a.flag->name == "config") config = value;
   }
   return {};
 }
 
-Status take_file(const fs::path& path, ServerAddress& out) {
+Status take_file(const fs::path& path, Flags& out) {
   ASSIGN_OR_RETURN(std::vector<std::string> args, read_config_file(path.string()));
   std::string ignored;
   return take(args, out, ignored).with_context("{}", path.string());
@@ -78,13 +88,19 @@ std::string ServerAddress::shown() const { return uds.empty() ? base_url() : "un
 
 Result<ServerAddress> server_address(const std::vector<std::string>& argv, const fs::path& cwd,
                                      const std::string& system_config) {
-  ServerAddress out, strongest;
+  Flags flags, strongest;
   std::string config;
   RETURN_IF_ERROR(take(argv, strongest, config));  // first, for --config
   std::error_code ignored;
-  if (!system_config.empty() && fs::exists(system_config, ignored)) RETURN_IF_ERROR(take_file(system_config, out));
-  if (!config.empty()) RETURN_IF_ERROR(take_file(cwd / config, out));
-  RETURN_IF_ERROR(take(argv, out, config));
+  if (!system_config.empty() && fs::exists(system_config, ignored)) RETURN_IF_ERROR(take_file(system_config, flags));
+  if (!config.empty()) RETURN_IF_ERROR(take_file(cwd / config, flags));
+  RETURN_IF_ERROR(take(argv, flags, config));
+  ServerAddress out = std::move(flags.address);
+  out.tls = !flags.certfile.empty();
+  if (out.tls && flags.asks_clients) {
+    out.client_certificate = (cwd / flags.certfile).string();
+    out.client_key = flags.keyfile.empty() ? out.client_certificate : (cwd / flags.keyfile).string();
+  }
   if (!out.uds.empty()) out.uds = (cwd / out.uds).string();
   return out;
 }

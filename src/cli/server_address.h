@@ -14,6 +14,8 @@ struct ServerAddress {
   std::string host = "127.0.0.1";  // one to connect to: a wildcard became the loopback address
   int64_t port = 8000;
   std::string uds = {};  // a Unix socket in place of host and port
+  // Where the server asks for client certificates: its own, which it lets in; else empty.
+  std::string client_certificate = {}, client_key = {};
 
   std::string base_url() const;  // without a slash at the end; "http://localhost" for a Unix socket
   std::string shown() const;     // for people: the URL, or the socket's path

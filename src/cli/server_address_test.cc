@@ -39,6 +39,12 @@ TEST_F(Files, AddressFollowsTheFlags) {
   EXPECT_EQ(shown({"--uds", "/run/vllm.sock", "--port", "9"}), "unix:/run/vllm.sock");
   EXPECT_EQ(shown({"--uds", "vllm.sock"}), "unix:" + (dir_ / "vllm.sock").string());
   EXPECT_EQ(shown({"--ssl-keyfile", "k.pem", "--ssl-certfile", "c.pem", "--port", "8443"}), "https://127.0.0.1:8443");
+  const auto guarded = server_address(
+      {"--ssl-keyfile", "k.pem", "--ssl-certfile", "/c.pem", "--ssl-ca-certs", "ca.pem", "--ssl-cert-reqs", "2"}, dir_,
+      "");
+  ASSERT_TRUE(guarded);
+  EXPECT_EQ(guarded->client_certificate, "/c.pem");
+  EXPECT_EQ(guarded->client_key, (dir_ / "k.pem").string());
   EXPECT_EQ(shown({"--api-key", "k", "--tensor-parallel-size", "8", "#", "--port", "9"}), "http://127.0.0.1:8000");
   EXPECT_THAT(shown({"--port", "eight"}), testing::StartsWith("error: --port"));
   EXPECT_THAT(shown({"--no-such-flag"}), testing::StartsWith("error: unrecognized"));

@@ -1,5 +1,7 @@
 #include "cli/server_options.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 #include "api/openapi.h"
@@ -23,6 +25,16 @@ server::ServerOptions server_options(const ServeArgs& args) {
   o.hosts = split(args.host);
   o.port = static_cast<uint16_t>(args.port);
   o.uds = args.uds;
+  // --ssl-ciphers and --enable-ssl-refresh alone ask for nothing.
+  if (!args.ssl_certfile.empty() || !args.ssl_keyfile.empty() || !args.ssl_ca_certs.empty() ||
+      args.ssl_cert_reqs != 0) {
+    o.tls = tls::ServerSettings{.certfile = args.ssl_certfile,
+                                .keyfile = args.ssl_keyfile,
+                                .ca_certs = args.ssl_ca_certs,
+                                .cert_reqs = static_cast<tls::ClientCertificates>(args.ssl_cert_reqs),
+                                .ciphers = args.ssl_ciphers};
+  }
+  o.tls_refresh = args.enable_ssl_refresh;
   o.api_keys = args.api_keys;
   o.cors_flag_given = args.allowed_origins.has_value();
   o.allowed_origins = args.allowed_origins.value_or(std::vector<std::string>{});
@@ -45,6 +57,13 @@ server::ServerOptions server_options(const ServeArgs& args) {
     if (value > 0 && value < 1e6) o.keep_alive_timeout = std::chrono::milliseconds(static_cast<int64_t>(value * 1000));
   }
   return o;
+}
+
+std::string listening_on(const server::ServerOptions& options, int port) {
+  if (!options.uds.empty()) return "unix:" + options.uds;
+  const std::string host = options.hosts.empty() ? "0.0.0.0" : options.hosts.front();
+  const bool v6 = host.find(':') != std::string::npos;
+  return fmt::format("{}://{}{}{}:{}", options.tls ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "", port);
 }
 
 }  // namespace vllm::cli

@@ -15,6 +15,7 @@
 #include "server/cors.h"
 #include "server/options.h"
 #include "server/routes.h"
+#include "tls/reloader.h"
 
 namespace vllm::server {
 
@@ -27,6 +28,9 @@ class App {
   const Cors cors;
   const std::span<const Route> routes;
   const unsigned routes_off;  // Route::Flags of rows that the options take away
+
+  /// Certificate and key; null without TLS. Set once, before the first connection.
+  std::unique_ptr<tls::Reloader> certificates;
 
   struct State {
     std::string phase;               // before ready

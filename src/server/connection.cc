@@ -1,8 +1,11 @@
 #include "server/connection.h"
 
+#include <sys/socket.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include <cerrno>
 
 #include "base/log.h"
 #include "server/response.h"
@@ -18,7 +21,6 @@ namespace {
 
 constexpr size_t kReadBytes = size_t{16} << 10;
 constexpr size_t kDrainBytes = size_t{256} << 10;  // of a refused request's body: read rather than close the connection
-constexpr size_t kWriteBytes = size_t{256} << 10;  // at once, so that a slow reader still shows progress
 
 }  // namespace
 
@@ -29,6 +31,7 @@ Connection::Connection(std::shared_ptr<Loop> loop, std::shared_ptr<App> app, Soc
       client_(std::move(client)),
       timer_(loop_->context),
       read_cap_(app_->options.max_header_bytes + 1) {
+  if (app_->certificates) tls_ = tls::Session::make_server(app_->certificates->context(), socket_.native_handle());
   app_->num_connections.fetch_add(1);
 }
 
@@ -78,6 +81,7 @@ Connection::Awaitable<> Connection::wait(Clock::time_point deadline) {
 
 void Connection::start_read() {
   if (reading_ || gone() || in_.size() >= read_cap_) return;
+  if (tls_) return read_tls();
   reading_ = true;
   scratch_.resize(kReadBytes);
   socket_.async_read_some(asio::buffer(scratch_), [self = shared_from_this()](error_code ec, size_t bytes) {
@@ -93,20 +97,31 @@ void Connection::start_read() {
 
 void Connection::start_write() {
   if (writing_ || broken_ || out_sent_ == out_.size()) return;
-  writing_ = true;
   write_progress_ = Clock::now();
-  auto bytes = asio::buffer(out_.data() + out_sent_, std::min(out_.size() - out_sent_, kWriteBytes));
-  socket_.async_write_some(bytes, [self = shared_from_this()](error_code ec, size_t sent) {
+  // Straight to the socket, which nearly always takes everything at once.
+  const bool written = tls_ ? write_some_tls() : write_some();
+  if (!written) broken_ = true;
+  if (out_sent_ == out_.size()) {
+    out_.clear();
+    out_sent_ = 0;
+  }
+  if (broken_ || out_.empty()) return;
+  writing_ = true;
+  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](error_code ec) {
     self->writing_ = false;
-    self->out_sent_ += sent;
     if (ec) self->broken_ = true;
-    if (self->out_sent_ == self->out_.size()) {
-      self->out_.clear();
-      self->out_sent_ = 0;
-    }
     self->start_write();
     self->signal();
   });
+}
+
+/// Give the socket what it takes now. False: the connection is of no more use.
+bool Connection::write_some() {
+  const ssize_t sent =
+      ::send(socket_.native_handle(), out_.data() + out_sent_, out_.size() - out_sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+  out_sent_ += static_cast<size_t>(sent);
+  return true;
 }
 
 /// Wait until everything is written. False if the client is gone or takes nothing any more.
@@ -126,6 +141,10 @@ Connection::Awaitable<bool> Connection::flush() {
 Connection::Awaitable<> Connection::run() {
   // A detour through the loop first: a connection may be accepted while the loop is stopping.
   if (loop_->stopping) co_return;
+  if (tls_) {
+    const bool agreed = co_await shake_hands();
+    if (!agreed) co_return;
+  }
   for (;;) {
     const Next next = co_await serve_one();
     if (next == Next::kClose) break;
@@ -136,6 +155,10 @@ Connection::Awaitable<> Connection::run() {
 /// End the sending side, then read and drop what still comes: closing on unread bytes would reset the connection
 /// before the client has read its answer.
 Connection::Awaitable<> Connection::linger() {
+  if (tls_) {
+    tls_->close();
+    tls_.reset();  // what still comes is not even decrypted
+  }
   error_code ignored;
   socket_.shutdown(asio::socket_base::shutdown_send, ignored);
   const auto deadline = Clock::now() + app_->options.linger_timeout;

@@ -14,6 +14,7 @@
 #include "server/gate.h"
 #include "server/loop.h"
 #include "server/request_parser.h"
+#include "tls/session.h"
 
 namespace vllm::server {
 
@@ -37,6 +38,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class Next { kRequest, kClose };  // after a request: keep the connection or end it
 
   Awaitable<> run();
+  Awaitable<bool> shake_hands();
   Awaitable<Next> serve_one();
   Awaitable<bool> read_head(RequestParser& parser);
   Awaitable<bool> read_body(RequestParser& parser, serve::HttpResponse& refusal);
@@ -50,7 +52,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool reserve_memory(size_t bytes);
   void release_memory();
   void start_read();
+  void read_tls();
+  void await_tls(Socket::wait_type direction);
   void start_write();
+  bool write_some();
+  bool write_some_tls();
   void put_head(serve::HttpResponse& response, const Decision& decision, bool stream);
   void put_stream_bytes(std::string_view bytes);
   void log_access(const Decision& decision, int status);
@@ -61,6 +67,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<App> app_;
   Socket socket_;
   std::string client_;
+  std::unique_ptr<tls::Session> tls_;  // null: plain HTTP
+  const Clock::time_point connected_ = Clock::now();
   boost::asio::steady_timer timer_;
   bool signalled_ = false;
 

@@ -37,7 +37,7 @@ void Connection::feed(RequestParser& parser) {
 Connection::Awaitable<bool> Connection::read_head(RequestParser& parser) {
   const ServerOptions& options = app_->options;
   const bool first = request_start_ == Clock::time_point{};
-  auto deadline = Clock::now() + (first ? options.header_timeout : options.keep_alive_timeout);
+  auto deadline = first ? connected_ + options.header_timeout : Clock::now() + options.keep_alive_timeout;
   bool begun = false;
   read_cap_ = options.max_header_bytes + 1;
   for (;;) {

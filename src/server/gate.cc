@@ -32,8 +32,9 @@ std::optional<serve::HttpResponse> redirect(const App& app, const serve::HttpReq
   const std::string& host = request.header("host");
   const std::string& forwarded = request.header("x-forwarded-proto");
   std::string location = percent_quote(app.options.root_path + other);
-  // Absolute, as Starlette's; without a Host (HTTP/1.0) a path has to do. The scheme is known to a proxy only.
-  if (!host.empty()) location = fmt::format("{}://{}{}", forwarded == "https" ? "https" : "http", host, location);
+  // Absolute, as Starlette's; without a Host (HTTP/1.0) a path has to do. A proxy in front may know another scheme.
+  if (!host.empty())
+    location = fmt::format("{}://{}{}", forwarded == "https" || app.options.tls ? "https" : "http", host, location);
   if (!request.query.empty()) location += "?" + request.query;
   serve::HttpResponse out;
   out.status = 307;

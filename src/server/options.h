@@ -4,8 +4,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "tls/context.h"
 
 namespace vllm::server {
 
@@ -17,6 +20,8 @@ struct ServerOptions {
   uint16_t port = 8000;                 // 0 = any free one (tests)
   std::string uds = {};                 // --uds: a Unix socket instead of host and port
   int io_threads = 2;
+  std::optional<tls::ServerSettings> tls = {};  // --ssl-...: every connection speaks TLS
+  bool tls_refresh = false;                     // --enable-ssl-refresh: new connections follow changed files
 
   // Who may ask
   std::vector<std::string> api_keys = {};
@@ -47,11 +52,11 @@ struct ServerOptions {
   size_t max_pending_bytes = size_t{16} << 20;    // of one answer whose reader lags; then the connection is cut
   size_t max_connections = 8192;                  // lowered to what RLIMIT_NOFILE allows
   Ms keep_alive_timeout{5000};                    // VLLM_HTTP_TIMEOUT_KEEP_ALIVE
-  Ms header_timeout{30000};                       // from the first byte (or the connect) to the head's end
-  Ms body_stall_timeout{30000};                   // without a new byte
-  Ms body_timeout{600000};                        // for a whole body
-  Ms write_stall_timeout{60000};                  // a reader that takes nothing for so long is cut off
-  Ms linger_timeout{2000};                        // after a refusal: time for the client to read it before the close
+  Ms header_timeout{30000};       // from the first byte (or the connect, TLS included) to the head's end
+  Ms body_stall_timeout{30000};   // without a new byte
+  Ms body_timeout{600000};        // for a whole body
+  Ms write_stall_timeout{60000};  // a reader that takes nothing for so long is cut off
+  Ms linger_timeout{2000};        // after a refusal: time for the client to read it before the close
 };
 
 }  // namespace vllm::server

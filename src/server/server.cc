@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
 #include <future>
@@ -15,10 +16,23 @@
 namespace vllm::server {
 namespace asio = boost::asio;
 
+namespace {
+
+constexpr auto kRefreshInterval = std::chrono::seconds(1);
+
+std::vector<std::shared_ptr<Loop>> make_loops(int count) {
+  std::vector<std::shared_ptr<Loop>> out(static_cast<size_t>(std::clamp(count, 1, 64)));
+  for (auto& loop : out) loop = std::make_shared<Loop>();
+  return out;
+}
+
+}  // namespace
+
 struct Server::Impl {
-  explicit Impl(ServerOptions options) : app(std::make_shared<App>(std::move(options))) {
-    const int count = std::clamp(app->options.io_threads, 1, 64);
-    for (int i = 0; i < count; ++i) loops.push_back(std::make_shared<Loop>());
+  explicit Impl(ServerOptions options)
+      : app(std::make_shared<App>(std::move(options))),
+        loops(make_loops(app->options.io_threads)),
+        refresh(loops.front()->context) {
     listener = std::make_unique<Listener>(app, loops);
   }
 
@@ -35,8 +49,20 @@ struct Server::Impl {
     }
   }
 
+  // On the first loop, for as long as it runs.
+  void watch_certificates() {
+    if (loops.front()->stopping) return;
+    refresh.expires_after(kRefreshInterval);
+    refresh.async_wait([this](boost::system::error_code ec) {
+      if (ec || loops.front()->stopping) return;
+      app->certificates->check();
+      watch_certificates();
+    });
+  }
+
   std::shared_ptr<App> app;
   std::vector<std::shared_ptr<Loop>> loops;
+  asio::steady_timer refresh;
   std::unique_ptr<Listener> listener;
   std::vector<std::jthread> threads;
 };
@@ -61,9 +87,16 @@ Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(o
 Server::~Server() { stop(); }
 
 Status Server::start() {
+  App& app = *impl_->app;
+  if (app.options.tls) {
+    ASSIGN_OR_RETURN(app.certificates, tls::Reloader::make(*app.options.tls));
+  }
   RETURN_IF_ERROR(impl_->listener->open());
   for (const auto& loop : impl_->loops) impl_->threads.emplace_back([loop] { run_loop(*loop); });
   impl_->listener->start();
+  if (app.certificates && app.options.tls_refresh) {
+    asio::post(impl_->loops.front()->context, [impl = impl_.get()] { impl->watch_certificates(); });
+  }
   return {};
 }
 
@@ -87,8 +120,9 @@ void Server::stop() {
   impl_->on_every_loop([&](Loop& loop) {
     if (&loop == impl_->loops.front().get()) impl_->listener->close();
   });
-  impl_->on_every_loop([](Loop& loop) {
+  impl_->on_every_loop([&](Loop& loop) {
     loop.stopping = true;
+    if (&loop == impl_->loops.front().get()) impl_->refresh.cancel();
     for (Connection* connection : loop.connections) connection->cut();
     loop.work.reset();  // the loop ends when its last connection has
   });

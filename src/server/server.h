@@ -16,8 +16,8 @@ class Server {
   explicit Server(ServerOptions options);
   ~Server();  // stop()
 
-  /// Bind, listen and start the I/O threads. kUnavailable if the address is in use, kInvalidArgument if a host is
-  /// unknown.
+  /// Load the certificate if there is one, bind, listen and start the I/O threads. kUnavailable if the address is in
+  /// use, kInvalidArgument if a host is unknown; a certificate's errors name the flag.
   Status start();
   /// The bound port; 0 with --uds.
   uint16_t port() const;

@@ -22,8 +22,10 @@ def free_port():
 
 
 class Server:
-    def __init__(self, *flags, model=MODEL, env=None, wait=True, log_path=None):
+    def __init__(self, *flags, model=MODEL, env=None, wait=True, log_path=None, tls=None):
+        """`tls`: an ssl.SSLContext, for a server with --ssl-certfile."""
         self.port = free_port()
+        self.tls = tls
         self.log_path = log_path
         self.log = open(log_path, "wb") if log_path else subprocess.DEVNULL
         self.process = subprocess.Popen(
@@ -49,7 +51,10 @@ class Server:
 
     def request(self, method, path, body=None, headers=None, timeout=60):
         """Returns (status, headers, parsed JSON or text)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.tls:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.tls)
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         headers = dict(headers or {})
         data = body
         if isinstance(body, (dict, list)):
@@ -65,7 +70,8 @@ class Server:
             return answer.status, dict(answer.getheaders()), text
 
     def client(self, key="none"):
-        return openai.OpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key=key, max_retries=0)
+        options = {"http_client": openai.DefaultHttpxClient(verify=self.tls)} if self.tls else {}
+        return openai.OpenAI(base_url=f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/v1", api_key=key, max_retries=0, **options)
 
     def metric(self, name):
         for line in self.request("GET", "/metrics")[2].splitlines():
