@@ -7,7 +7,7 @@
 # TESTS  *_test.cc files, linked into <name>_test and run by ctest under the label `unit`
 # TEST_DEPS  further targets of ours that only the tests need
 set(VLLM_AVX2_FLAGS -mavx2 -mfma -mf16c -mbmi2)
-set(VLLM_AVX512_FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi ${VLLM_AVX2_FLAGS}
+set(VLLM_AVX512_FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mavx512vbmi2 ${VLLM_AVX2_FLAGS}
     -Wno-uninitialized)  # false alarms of g++ 12 inside its AVX-512 headers
 
 function(vllm_isa_flags)

@@ -11,7 +11,7 @@
 #include "cli/engine_parts.h"
 #include "hub/checkpoint.h"
 #include "hub/hub.h"
-#include "kernels/linear/linear_layout.h"
+#include "kernels/linear/linear.h"
 #include "kernels/peak/peak.h"
 #include "model/config.h"
 #include "tensor/arena.h"
@@ -37,10 +37,6 @@ Result<std::unique_ptr<model::Model>> load(const RooflineArgs& args) {
   return cli::load_cpu_model(args, {std::move(config), std::move(checkpoint)}, [](const std::string&) {});
 }
 
-size_t packed_bytes(const LinearWeight& w) {
-  return linear::panel_bytes(w.dtype, w.k) * static_cast<size_t>((w.n + linear::kPanelRows - 1) / linear::kPanelRows);
-}
-
 // The best of the runs that fit into a third of a second, at least two; `prepare` runs before each and is not timed.
 template <typename Fn, typename Prepare>
 double best_seconds(const ThreadPool& pool, Fn&& fn, Prepare&& prepare) {
@@ -64,7 +60,7 @@ struct Group {
   void add(const model::LinearCall& call) {
     calls.push_back(&call);
     for (const LinearWeight& w : call.weights) {
-      bytes += packed_bytes(w);
+      bytes += packed_linear_bytes(w);
       ops_per_token += 2.0 * static_cast<double>(w.n) * static_cast<double>(w.k);
     }
   }

@@ -4,7 +4,7 @@
 
 namespace vllm {
 
-enum class CpuIsa { kReference, kAvx2, kAvx512 };  // kAvx512 = F, BW, VL, DQ, VNNI and VBMI together
+enum class CpuIsa { kReference, kAvx2, kAvx512 };  // kAvx512 = F, BW, VL, DQ, VNNI, VBMI and VBMI2 together
 
 /// The best ISA that the CPU and operating system support; VLLM_CPU_ISA=reference|avx2|avx512 lowers it (tests).
 CpuIsa cpu_isa();

@@ -23,9 +23,10 @@ namespace vllm {
 struct LinearWeight {
   const void* data = nullptr;
   DType dtype = DType::kFloat32;
-  int64_t n = 0;        // output features
-  int64_t k = 0;        // input features; a multiple of the block size of dtype
-  bool packed = false;  // in the layout of pack_linear_weight
+  int64_t n = 0;         // output features
+  int64_t k = 0;         // input features; a multiple of the block size of dtype
+  bool packed = false;   // in the layout of pack_linear_weight
+  bool compact = false;  // packed, and bfloat16 in 12 bits
 };
 
 struct LinearParams {
@@ -63,11 +64,21 @@ struct PackedWeight {
   Buffer storage;
   LinearWeight weight;
 };
+/// How a weight will lie in memory. `compact`: bfloat16 without loss in 12 bits, results are the same to the bit.
+/// Few exponents must occur among neighbours (as in any trained matrix), so the numbers decide, and the size too.
+struct LinearPacking {
+  bool compact = false;
+  size_t bytes = 0;
+};
 /// True if this weight gains from packing: always, unless it is packed or empty.
 bool wants_packing(const LinearWeight& weight);
+/// The best form for this machine. Reads a bfloat16 weight once.
+LinearPacking choose_linear_packing(const LinearWeight& weight, ThreadPool& pool);
 PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool);
-/// The same into memory of the caller: packed_linear_bytes(weight) bytes that outlive the result, zeroed.
-LinearWeight pack_linear_weight(const LinearWeight& weight, std::span<std::byte> storage, ThreadPool& pool);
+/// The same into memory of the caller: packing.bytes bytes that outlive the result, zeroed.
+LinearWeight pack_linear_weight(const LinearWeight& weight, const LinearPacking& packing, std::span<std::byte> storage,
+                                ThreadPool& pool);
+/// Bytes that one token reads of a packed weight (compact ones: but for rare blocks in the plain form).
 size_t packed_linear_bytes(const LinearWeight& weight);
 
 }  // namespace vllm

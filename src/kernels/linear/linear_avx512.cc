@@ -3,8 +3,17 @@
 
 namespace vllm::linear {
 
+namespace {
+void tile(const TileArgs& args) { return args.compact ? compact_tile<Avx512>(args) : tile_of_any_type<Avx512>(args); }
+}  // namespace
+
 const Kernels& avx512_kernels() {
-  static constexpr Kernels kKernels = {"avx512", tile_of_any_type<Avx512>, quantize<Avx512>, round_to_bfloat16<Avx512>};
+  static constexpr Kernels kKernels = {"avx512",
+                                       tile,
+                                       quantize<Avx512>,
+                                       round_to_bfloat16<Avx512>,
+                                       Avx512::kCompactTokens,
+                                       unpack_compact_panels<Avx512>};
   return kKernels;
 }
 

@@ -15,6 +15,7 @@ struct Avx512BFloat16 : Avx512 {
 };
 
 void tile(const TileArgs& args) {
+  if (args.compact) return compact_tile<Avx512BFloat16>(args);
   if (args.dtype == DType::kBFloat16) return tile_of_type<Avx512BFloat16, DType::kBFloat16>(args);
   avx512_kernels().tile(args);
 }
@@ -29,7 +30,12 @@ void round_x(const float* x, int64_t k, float* out) {
 }  // namespace
 
 const Kernels& avx512_bf16_kernels() {
-  static constexpr Kernels kKernels = {"avx512_bf16", tile, quantize<Avx512BFloat16>, round_x};
+  static constexpr Kernels kKernels = {"avx512_bf16",
+                                       tile,
+                                       quantize<Avx512BFloat16>,
+                                       round_x,
+                                       Avx512BFloat16::kCompactTokens,
+                                       unpack_compact_panels<Avx512BFloat16>};
   return kKernels;
 }
 

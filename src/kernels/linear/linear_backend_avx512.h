@@ -10,7 +10,7 @@ namespace {
 struct Avx512 {
   using F = __m512;
   using I = __m512i;
-  static constexpr int kLanes = 16, kTokens = 16, kPlainTokens = 8, kChains = 4;
+  static constexpr int kLanes = 16, kTokens = 16, kPlainTokens = 8, kCompactTokens = 8, kChains = 4;
   static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
 
   static F zero() { return _mm512_setzero_ps(); }
@@ -19,10 +19,22 @@ struct Avx512 {
   static F load_int8(const void* p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
   }
-  static void load_bfloat16_pairs(const void* p, F& even, F& odd) {
-    const I pairs = _mm512_loadu_si512(p);
+  static void load_bfloat16_pairs(const void* p, F& even, F& odd) { split_pairs(_mm512_loadu_si512(p), even, odd); }
+  static void split_pairs(I pairs, F& even, F& odd) {
     even = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
     odd = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
+  }
+  // Compact bfloat16: the 16 exponents of a table, and 8 k of 16 rows by them.
+  static I load_table(const void* p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i*>(p))); }
+  static void unpack_pairs(const std::byte* w, I exponents, I (&pairs)[4]) {
+    const I low = set_bytes(0x0f), places = load(w + 2 * kVector);
+    VLLM_UNROLL for (int i = 0; i < 2; ++i) {
+      const I place = bit_and(i == 0 ? places : _mm512_srli_epi16(places, 4), low);
+      const I exponent = _mm512_shuffle_epi8(exponents, place), rest = load(w + i * kVector);
+      // 16 bits e e e e e e e e m m m m m m m s, turned right by one
+      const I first = _mm512_unpacklo_epi8(rest, exponent), second = _mm512_unpackhi_epi8(rest, exponent);
+      pairs[2 * i] = _mm512_shrdi_epi16(first, first, 1), pairs[2 * i + 1] = _mm512_shrdi_epi16(second, second, 1);
+    }
   }
   static F bcast(const float* p) { return _mm512_set1_ps(*p); }
   static F mul(F a, F b) { return _mm512_mul_ps(a, b); }
@@ -31,6 +43,7 @@ struct Avx512 {
   static F mul_add(F a, F b, F c) { return fma(a, b, c); }
   static F fnma(F a, F b, F c) { return _mm512_fnmadd_ps(a, b, c); }
   static F to_float(I a) { return _mm512_cvtepi32_ps(a); }
+  static void store(std::byte* p, I a) { _mm512_storeu_si512(p, a); }
   static void store(float* p, F a) { _mm512_storeu_ps(p, a); }
 
   static I zero_int() { return _mm512_setzero_si512(); }

@@ -1,7 +1,9 @@
 // Host side of the CPU op: prepares x once, cuts the work into tiles, picks the ISA.
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
+#include "kernels/linear/linear_compact.h"
 #include "kernels/linear/linear_run.h"
 #include "tensor/cpu_info.h"
 
@@ -78,9 +80,9 @@ struct Cut {
 };
 Cut cut(const LinearWeight& w, int64_t num_tokens, int num_threads) {
   const int64_t panels = round_up(w.n, kPanelRows) / kPanelRows;
-  // An unpacked weight is packed by each tile that reads it: no cut across tokens. Panels go in fours (see
-  // tile_of_type).
-  const int64_t tokens_per_tile = w.packed ? std::min(num_tokens, kTileTokens) : num_tokens;
+  // A weight that is not packed, or compact, is brought into the plain packed form by each tile: no cut across tokens.
+  // Panels go in fours (see tile_of_type).
+  const int64_t tokens_per_tile = w.packed && !w.compact ? std::min(num_tokens, kTileTokens) : num_tokens;
   const int64_t token_tiles = (num_tokens + tokens_per_tile - 1) / tokens_per_tile;
   const int64_t wanted_tiles = 8 * num_threads;
   const int64_t panels_per_tile = std::clamp<int64_t>(round_up(panels * token_tiles / wanted_tiles, 4), 4, 64);
@@ -92,10 +94,10 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
   const LinearWeight& w = p.weight;
   const int64_t row = tile / cut.token_tiles * cut.panels_per_tile * kPanelRows;
   const int64_t token = tile % cut.token_tiles * cut.tokens_per_tile, num_tokens = prepared.x.size(0);
-  const size_t bytes = panel_bytes(w.dtype, w.k);
   TileArgs args = {
-      .weight = static_cast<const std::byte*>(w.data) + static_cast<size_t>(row / kPanelRows) * bytes,
+      .weight = static_cast<const std::byte*>(w.data) + panel_offset(w, row),
       .dtype = w.dtype,
+      .compact = w.compact,
       .rows = std::min(w.n - row, cut.panels_per_tile * kPanelRows),
       .k = w.k,
       .x = nullptr,
@@ -109,15 +111,24 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
   };
   prepared.point(p, args);
   args.x = static_cast<const std::byte*>(args.x) + token * args.x_stride;
-  if (w.packed) return kernels.tile(args);
+  if (w.packed && (!w.compact || args.num_tokens <= kernels.compact_tokens)) return kernels.tile(args);
+  // Two panels at a time: see tile_of_type.
+  const size_t plain_bytes = panel_bytes(w.dtype, w.k);
   thread_local std::vector<std::byte> scratch;
-  if (scratch.size() < bytes) scratch.resize(bytes);
-  args.weight = scratch.data();
-  for (int64_t left = args.rows, at = row; left > 0; left -= kPanelRows, at += kPanelRows, args.out += kPanelRows) {
-    pack_panel(w.dtype, w.data, w.n, w.k, at, scratch.data());
-    args.rows = std::min<int64_t>(left, kPanelRows);
+  if (scratch.size() < 2 * plain_bytes + kVector) scratch.resize(2 * plain_bytes + kVector);
+  std::byte* const panels = align(scratch.data());
+  args.weight = panels, args.compact = false;
+  for (int64_t left = args.rows, at = row; left > 0;) {
+    args.rows = std::min<int64_t>(left, 2 * kPanelRows);
+    if (w.compact) {
+      kernels.unpack_compact(static_cast<const std::byte*>(w.data) + panel_offset(w, at), w.k, panels);
+    } else {
+      pack_panel(w.dtype, w.data, w.n, w.k, at, panels);
+      if (args.rows > kPanelRows) pack_panel(w.dtype, w.data, w.n, w.k, at + kPanelRows, panels + plain_bytes);
+    }
     kernels.tile(args);
-    if (args.bias != nullptr) args.bias += kPanelRows;
+    left -= args.rows, at += args.rows, args.out += args.rows;
+    if (args.bias != nullptr) args.bias += args.rows;
   }
 }
 
@@ -178,26 +189,42 @@ void linear_cpu(const LinearParams& p, std::span<std::byte> workspace, ThreadPoo
 bool wants_packing(const LinearWeight& weight) { return !weight.packed && weight.n > 0 && weight.k > 0; }
 
 size_t packed_linear_bytes(const LinearWeight& weight) {
-  const int64_t panels = linear::round_up(weight.n, linear::kPanelRows) / linear::kPanelRows;
-  return static_cast<size_t>(panels) * linear::panel_bytes(weight.dtype, weight.k);
+  return linear::panel_offset(weight,
+                              linear::round_up(weight.n, weight.compact ? linear::kCompactRows : linear::kPanelRows));
 }
 
-LinearWeight pack_linear_weight(const LinearWeight& weight, std::span<std::byte> storage, ThreadPool& pool) {
-  CHECK(!weight.packed && storage.size() >= packed_linear_bytes(weight));
-  const size_t bytes = linear::panel_bytes(weight.dtype, weight.k);
-  const int64_t panels = linear::round_up(weight.n, linear::kPanelRows) / linear::kPanelRows;
-  pool.parallel_for(panels, [&](int64_t panel, int) {
-    linear::pack_panel(weight.dtype, weight.data, weight.n, weight.k, panel * linear::kPanelRows,
-                       storage.data() + static_cast<size_t>(panel) * bytes);
-  });
+LinearPacking choose_linear_packing(const LinearWeight& weight, ThreadPool& pool) {
+  static const bool reads_compact = linear::available_kernels().front()->compact_tokens > 0;
+  if (reads_compact) {
+    LinearPacking compact = linear::compact_packing(weight, pool);
+    if (compact.compact) return compact;
+  }
+  return {.compact = false, .bytes = packed_linear_bytes(weight)};
+}
+
+LinearWeight pack_linear_weight(const LinearWeight& weight, const LinearPacking& packing, std::span<std::byte> storage,
+                                ThreadPool& pool) {
+  CHECK(!weight.packed && storage.size() >= packing.bytes);
   LinearWeight out = weight;
-  out.data = storage.data(), out.packed = true;
+  out.data = storage.data(), out.packed = true, out.compact = packing.compact;
+  const int64_t rows = packing.compact ? linear::kCompactRows : linear::kPanelRows;
+  std::byte* const raw = storage.data() + packed_linear_bytes(out);
+  std::atomic<int64_t> next_raw{0};
+  pool.parallel_for(linear::round_up(weight.n, rows) / rows, [&](int64_t i, int) {
+    std::byte* to = storage.data() + linear::panel_offset(out, i * rows);
+    if (packing.compact) {
+      linear::pack_compact_panels(weight, i * rows, to, raw, next_raw);
+    } else {
+      linear::pack_panel(weight.dtype, weight.data, weight.n, weight.k, i * rows, to);
+    }
+  });
   return out;
 }
 
 PackedWeight pack_linear_weight(const LinearWeight& weight, ThreadPool& pool) {
-  PackedWeight out{.storage = Buffer(packed_linear_bytes(weight)), .weight = weight};
-  out.weight = pack_linear_weight(weight, {out.storage.data(), out.storage.size()}, pool);
+  const LinearPacking packing = choose_linear_packing(weight, pool);
+  PackedWeight out{.storage = Buffer(packing.bytes), .weight = weight};
+  out.weight = pack_linear_weight(weight, packing, {out.storage.data(), out.storage.size()}, pool);
   return out;
 }
 

@@ -4,6 +4,12 @@
 // A packed weight is a run of panels of 16 rows (the last one padded with zero rows), each panel all of k:
 //   float32, float16   [k][16]                 one vector of 16 rows per k
 //   bfloat16           [k / 2][16][2]          pairs of k, a zero after an odd k
+//   compact bfloat16   12 bits a weight where 16 rows x 64 k hold at most 16 different exponents. Two panels of 16 rows
+//                      side by side: [k / 64][2] tables of those exponents, up to a whole cache line; then [k / 8][2]
+//                      groups of three vectors of 64 bytes: twice (mantissa << 1 | sign) and once the places in the
+//                      table, for the first of the two in the low half of a byte. The weights of a pair of k
+//                      are 8 bytes in each 16 of a vector: see unpack_compact. A table whose first byte is above its
+//                      last one holds an int64 from byte 1 on: how far behind the beginning its 64 k lie as bfloat16.
 //   quantized          [k / 32] blocks of 32 k: quants as bytes [k / 4][16][4] (what VNNI and AMX instructions eat),
 //   cut
 //                      into planes: 8 bits: 8 vectors of 64 bytes. Else 4 vectors of nibbles, vector j holding that of
@@ -57,6 +63,19 @@ constexpr size_t panel_bytes(DType dtype, int64_t k) {
   return columns / static_cast<size_t>(kBlock * layout.blocks_per_unit()) * static_cast<size_t>(layout.unit_bytes());
 }
 
+inline constexpr int kCompactBlock = 64, kCompactTable = 16;  // k that share a table; its bytes
+inline constexpr int kCompactGroup = 8;                       // k in three vectors
+inline constexpr int kCompactRows = 2 * kPanelRows;
+inline constexpr size_t kCompactRawBytes = size_t{kCompactBlock} * kPanelRows * 2;
+
+constexpr size_t compact_tables_bytes(int64_t k) {
+  return static_cast<size_t>((k / kCompactBlock * 2 * kCompactTable + kVector - 1) / kVector * kVector);
+}
+/// Of 32 rows; k is a multiple of kCompactBlock.
+constexpr size_t compact_panels_bytes(int64_t k) {
+  return compact_tables_bytes(k) + static_cast<size_t>(k / kCompactGroup * 2 * 3 * kVector);
+}
+
 inline constexpr int kTermRatio = 254;  // one step of the first term of x is as much as 254 of the second
 
 /// 32 elements of x: x[i] is about scale * v[i], where v[i] is terms[0][i] or, with two terms,
@@ -81,6 +100,7 @@ constexpr size_t quantized_block_bytes(int num_terms) {
 struct TileArgs {
   const std::byte* weight;  // the first panel
   DType dtype;
+  bool compact;
   int64_t rows;  // of the panels together; only the last panel may have fewer than 16
   int64_t k;
   const void* x;     // quantized: QuantizedBlock<x_terms>[k / 32]; bfloat16: what round_to_bfloat16 made; else float
@@ -93,6 +113,9 @@ struct TileArgs {
   bool add_to_out;
 };
 
+/// Two compact panels to two plain ones.
+void unpack_compact(const std::byte* panels, int64_t k, std::byte* out);
+
 /// The code of one ISA. Every element of out is made by the same operations in the same order whatever the tile; for
 /// quantized weights whatever the ISA too.
 struct Kernels {
@@ -100,6 +123,9 @@ struct Kernels {
   void (*tile)(const TileArgs& args);
   void (*quantize)(const float* x, int64_t k, int num_terms, void* out);  // k: a multiple of 32
   void (*round_to_bfloat16)(const float* x, int64_t k, float* out);       // room for k + 1 floats; only `tile` reads it
+  // `tile` reads compact panels itself for up to so many tokens; for more, unpacking them first costs less.
+  int compact_tokens = 0;
+  void (*unpack_compact)(const std::byte* panels, int64_t k, std::byte* out) = linear::unpack_compact;
 };
 const Kernels& scalar_kernels();
 const Kernels& avx2_kernels();

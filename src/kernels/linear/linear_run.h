@@ -8,6 +8,12 @@
 
 namespace vllm::linear {
 
+/// Where the panel of `row` begins, in a compact weight a row that begins two.
+inline size_t panel_offset(const LinearWeight& w, int64_t row) {
+  return w.compact ? static_cast<size_t>(row / kCompactRows) * compact_panels_bytes(w.k)
+                   : static_cast<size_t>(row / kPanelRows) * panel_bytes(w.dtype, w.k);
+}
+
 /// What this machine can run (and VLLM_CPU_ISA lets it), the best first.
 std::vector<const Kernels*> available_kernels();
 void run(const Kernels& kernels, std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool);

@@ -120,7 +120,8 @@ class Loader {
   // `keep_source`: the unpacked form is mapped or used elsewhere; otherwise it is the newest buffer and goes.
   LinearWeight pack(const LinearWeight& w, bool keep_source) {
     if (!wants_packing(w)) return w;
-    LinearWeight packed = pack_linear_weight(w, weights_.packed.allocate(packed_linear_bytes(w)), pool_);
+    const LinearPacking packing = choose_linear_packing(w, pool_);
+    LinearWeight packed = pack_linear_weight(w, packing, weights_.packed.allocate(packing.bytes), pool_);
     if (!keep_source) weights_.owned.pop_back();
     return packed;
   }
