@@ -67,12 +67,12 @@ void ReplyReader::take_body(std::string_view bytes, Code& ec) {
 void ReplyReader::take_event(std::string_view data) {
   if (data == "[DONE]") return;
   StreamChunk chunk = scan_chunk(data, api_);
-  if (!chunk.has_choice) {
+  if (!chunk.has_choice || chunk.has_usage) {
     LastChunk last = parse_last_chunk(data);
     if (last.completion_tokens) outcome_.output_tokens = *last.completion_tokens;
     if (last.prompt_tokens) outcome_.prompt_len = *last.prompt_tokens;
     if (!last.error.empty()) stream_error_ = std::move(last.error);
-    return;
+    if (!chunk.has_choice) return;
   }
   if (!first_seen_ && chunk.is_role_only) return;
   if (!first_seen_) {

@@ -100,6 +100,18 @@ Outcome read(std::string_view bytes, const std::vector<size_t>& cuts, Api api = 
   return out;
 }
 
+TEST(ReplyReader, UsageBesideTheLastChoiceCounts) {
+  const std::vector<std::string> stream{
+      R"({"choices":[{"text":"a, ","finish_reason":null}],"usage":null})",
+      R"({"choices":[{"text":"","finish_reason":"length"}],"usage":{"completion_tokens":4,"prompt_tokens":2}})",
+      "[DONE]"};
+  Outcome out = read(chunked(stream), {});
+  ASSERT_TRUE(out.success) << out.error;
+  EXPECT_EQ(out.generated_text, "a, ");
+  EXPECT_EQ(out.output_tokens, 4);
+  EXPECT_EQ(out.prompt_len, 2);
+}
+
 TEST(ReplyReader, SplitAtEveryByte) {
   const std::string bytes = chunked(kStream);
   for (size_t cut = 0; cut <= bytes.size(); ++cut) {

@@ -54,6 +54,8 @@ StreamChunk scan_chunk(std::string_view json, Api api) {
   size_t first = skip_blanks(json, choices + 1);
   if (first >= json.size() || json[first] == ']') return out;
   out.has_choice = true;
+  const size_t usage = value_of(json, "\"usage\"");  // llama.cpp sends it with the last choice
+  out.has_usage = usage != std::string_view::npos && json[usage] == '{';
   out.raw_text = raw_string(json, value_of(json, api == Api::kChat ? "\"content\"" : "\"text\"", first));
   if (api == Api::kChat && out.raw_text.empty()) {
     out.is_role_only = has_string(json, "\"role\"", first) && !has_string(json, "\"finish_reason\"", first) &&

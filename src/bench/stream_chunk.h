@@ -11,6 +11,7 @@ enum class Api { kCompletions, kChat };
 
 struct StreamChunk {
   bool has_choice = false;    // `choices` is there and not empty: a token, or the end
+  bool has_usage = false;     // beside a choice
   bool is_role_only = false;  // chat: the first chunk, which only says "assistant"
   std::string_view raw_text;  // `text` or `delta.content` of the first choice, JSON escapes as they are
 };
@@ -19,7 +20,7 @@ struct StreamChunk {
 /// would be escaped, so no text that a model writes can be mistaken for one.
 StreamChunk scan_chunk(std::string_view json, Api api);
 
-/// The parts of a chunk without choices: usage at the end of a stream, or an error.
+/// The parts of the end of a stream: usage, or an error.
 struct LastChunk {
   std::optional<int64_t> prompt_tokens, completion_tokens;
   std::string error;

@@ -107,7 +107,10 @@ class Table:
             run([self.a.binary, "bench", "serve", "--backend", "openai", "--base-url", f"http://127.0.0.1:{port}", "--endpoint", "/v1/completions", "--model", "m",
                  "--dataset-name", "random", "--random-input-len", 128, "--random-output-len", 128, "--num-prompts", 32, "--max-concurrency", 32, "--ignore-eos",
                  "--seed", seed, "--disable-tqdm", "--save-result", "--result-dir", out, "--result-filename", "r.json"])
-            return json.loads(pathlib.Path(out, "r.json").read_text())
+            r = json.loads(pathlib.Path(out, "r.json").read_text())
+        assert r["completed"] == 32 and r["total_output_tokens"] == 32 * 128, f"{r['completed']} of 32 done, {r['total_output_tokens']} tokens"
+        assert r["output_throughput"] * r["duration"] > 0.99 * 32 * 128 and r["median_ttft_ms"] > 0, r
+        return r
 
     def serve(self, kinds, rounds):
         """{name: {metric: values}} of servers that take turns."""
