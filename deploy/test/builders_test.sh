@@ -1,7 +1,7 @@
 #!/bin/sh
 # builders_test.sh [BUILDER...]: compile the CPU image from source with each builder (default: all four) and compare what comes out: the
-# settings that `docker inspect` shows and every file but the ones that are never the same twice. Through engine.sh, best with VLLM_COMPILE_CACHE: else each
-# builder compiles everything. Leaves vllm-openai-cpu:BUILDER.
+# settings that `docker inspect` shows and every file but logs and caches. Through engine.sh, best with VLLM_COMPILE_CACHE: else each builder
+# compiles everything. Leaves vllm-openai-cpu:BUILDER.
 set -eu
 docker=${DOCKER:-docker}
 here=$(realpath "$(dirname "$0")")
@@ -18,4 +18,6 @@ for builder in "$@"; do
     sha256sum /usr/local/bin/*' >> "$work/$builder" || { echo "builders_test.sh: $builder: the image does not run" >&2; exit 1; }
   diff -u "$work/$1" "$work/$builder" >&2 || { echo "builders_test.sh: $builder makes another image than $1" >&2; exit 1; }
 done
+# Newer guides name the file below docker/: the same image out of the cache.
+DOCKERFILE=docker/Dockerfile PROGRAM=source "$here/build_image.sh" vllm-openai-cpu vllm-openai-cpu:newer-guides
 echo "builders_test.sh: $* make the same image: $(sed -n 2p "$work/$1")" >&2
