@@ -39,6 +39,7 @@ answers() {
   inside curl -f -s http://localhost:8000/v1/models >/dev/null || fail "$what: curl inside"
   stamp=$(TZ=Asia/Shanghai date '+%m-%d %H:')
   "$docker" logs "$name" 2>&1 | grep 'Application startup complete' | grep -qE "$stamp|$(TZ=Asia/Shanghai date -d '-10 minutes' '+%m-%d %H:')" || fail "$what: log stamps do not follow TZ"
+  if "$docker" logs "$name" 2>&1 | grep -q 'GET /health'; then fail "$what: the health check fills the log"; fi
   begin=$(date +%s%N)
   "$docker" stop -t 10 "$name" >/dev/null
   took=$((($(date +%s%N) - begin) / 1000000))
@@ -103,7 +104,8 @@ printf 'model: /models/model.gguf\nport: 9002\n' > "$work/etc/config.yaml"
 healthy_with "/etc/vllm/config.yaml" -v "$work/etc:/etc/vllm:ro" "$image"
 # The guides' other ways in.
 run() { "$docker" run --rm --network none "$@"; }
-version=$(run --entrypoint vllm "$image" --version)
+version=$(run "$image" --version)
+[ "$(run --entrypoint vllm "$image" --version)" = "$version" ] || fail "vllm --version"
 run --entrypoint python3 "$image" -m vllm.entrypoints.openai.api_server --help | grep -q 'usage: vllm serve' || fail "python3 -m vllm.entrypoints.openai.api_server"
 printf 'FROM %s\nRUN uv pip install --system vllm[audio,video]==0.7.3\nRUN uv pip install --system git+https://github.com/huggingface/transformers.git\n' "$image" > "$work/Dockerfile"
 DOCKER_BUILDKIT=1 "$docker" build -q --network host "$work" >/dev/null || fail "the guides' derived image"

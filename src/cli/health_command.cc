@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "cli/server_address.h"
+#include "server/options.h"
 
 namespace vllm::cli {
 namespace {
@@ -33,6 +34,7 @@ std::string ask(const ServerAddress& address, double timeout_s) {
   std::string answer;
   const std::string url = address.base_url() + "/health";
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_USERAGENT, server::kHealthAgent);
   curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "*");
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(timeout_s * 1000));
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);

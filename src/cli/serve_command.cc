@@ -98,6 +98,10 @@ void shut_down(const ServeArgs& args, RunningModel& model, server::Server& serve
 }  // namespace
 
 int serve_command(const std::vector<std::string>& argv) {
+  if (argv.size() == 1 && argv[0] == "--version") {  // docker run IMAGE --version
+    std::puts(kVersion);
+    return 0;
+  }
   auto line = read_serve_command_line(argv);
   if (!line) {
     std::fprintf(stderr, "vllm serve: error: %s\n", line.error().message.c_str());

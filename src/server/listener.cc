@@ -51,6 +51,12 @@ std::string address_text(const tcp::endpoint& endpoint) {
   return fmt::format("{}:{}", address.to_string(), endpoint.port());
 }
 
+// As it stands in a URL: [::]:8000.
+std::string bound_text(const tcp::endpoint& endpoint) {
+  const bool v6 = endpoint.address().is_v6();
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", endpoint.address().to_string(), v6 ? "]" : "", endpoint.port());
+}
+
 std::string client_text(const Connection::Socket& socket) {
   error_code ec;
   const auto remote = socket.remote_endpoint(ec);
@@ -113,7 +119,7 @@ Status Listener::Impl::open_tcp(const tcp::endpoint& endpoint) {
   }
   if (!ec) door->acceptor.bind(endpoint, ec);
   if (!ec) door->acceptor.listen(kBacklog, ec);
-  if (ec) return bind_error(fmt::format("{}", address_text(endpoint)), ec);
+  if (ec) return bind_error(bound_text(endpoint), ec);
   const auto local = door->acceptor.local_endpoint(ec);
   tcp::endpoint bound;
   std::memcpy(bound.data(), local.data(), std::min(local.size(), bound.capacity()));

@@ -12,6 +12,9 @@
 
 namespace vllm::server {
 
+/// How `vllm health` names itself: an image's health check would fill the access log.
+inline constexpr const char* kHealthAgent = "vllm-health";
+
 struct ServerOptions {
   using Ms = std::chrono::milliseconds;
 

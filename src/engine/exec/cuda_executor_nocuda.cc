@@ -6,7 +6,8 @@ namespace vllm::engine {
 bool built_with_cuda() { return false; }
 
 std::string why_no_gpu(int) {
-  return "GPU not found: this program was built without CUDA; use the CUDA build (./run build --cuda), or --device cpu";
+  return "GPU not found: this program was built without CUDA; take the image vllm-openai or build it with CUDA (./run "
+         "build --cuda), or use --device cpu";
 }
 
 Result<std::unique_ptr<profile::GpuTracer>> make_gpu_tracer() {
