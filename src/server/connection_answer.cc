@@ -138,8 +138,7 @@ void Connection::put_head(serve::HttpResponse& response, const Decision& decisio
 
 void Connection::log_access(const Decision& decision, int status) {
   const ServerOptions& options = app_->options;
-  if (options.disable_access_log || decision.request.method.empty()) return;
-  if (decision.request.path == "/health" && decision.request.header("user-agent") == kHealthAgent) return;
+  if (options.disable_access_log || decision.logged_target.empty()) return;
   const std::string_view target = decision.logged_target;
   for (const std::string& excluded : options.access_log_exclusions) {
     if (target.substr(0, target.find('?')) == excluded) return;

@@ -56,6 +56,7 @@ Decision decide(const App& app, RequestHead head, std::string client) {
   request.query = std::move(target.query);
   request.headers = std::move(head.headers);
   request.client = std::move(client);
+  if (request.path == "/health" && request.header("user-agent") == kHealthAgent) out.logged_target.clear();
 
   if (app.options.enable_request_id_headers) {
     const std::string& given = request.header("x-request-id");

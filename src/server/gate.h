@@ -15,7 +15,7 @@ struct Decision {
   serve::HttpResponse refusal;
   serve::HttpRequest request;                                       // without its body
   std::vector<std::pair<std::string, std::string>> answer_headers;  // CORS, X-Request-Id: on whatever is answered
-  std::string logged_target;                                        // for the access log
+  std::string logged_target;                                        // for the access log; empty: not in it
   std::string metrics_handler;                                      // "none" where no route matched
 };
 
