@@ -10,6 +10,12 @@ enum class CpuIsa { kReference, kAvx2, kAvx512 };  // kAvx512 = F, BW, VL, DQ, V
 CpuIsa cpu_isa();
 bool cpu_has_avx512_bf16();
 
+/// The tile unit of Xeons, beside the vectors of AVX-512. kNative: the CPU reports its int8 and bfloat16 products and
+/// the kernel has let this process use it; VLLM_CPU_ISA=avx512 or lower keeps it out. kEmulated: VLLM_CPU_ISA=amx on a
+/// machine without it; plain C++ with the same results stands in, slowly (tests).
+enum class AmxUse { kNone, kNative, kEmulated };
+AmxUse amx_use();
+
 // The function for `isa`. Other processors have the generic one alone: there the files of these ISAs are not compiled.
 #if defined(__x86_64__)
 #define VLLM_BY_ISA(isa, avx512, avx2, generic) \

@@ -20,20 +20,13 @@ void tile(const TileArgs& args) {
   avx512_kernels().tile(args);
 }
 
-// x as bfloat16, not as rounded float: 2 bytes an element.
-void round_x(const float* x, int64_t k, float* out) {
-  auto* to = reinterpret_cast<uint16_t*>(out);
-  for (int64_t i = 0; i < k; ++i) to[i] = bfloat16_bits(x[i]);
-  if (k % 2 != 0) to[k] = 0;
-}
-
 }  // namespace
 
 const Kernels& avx512_bf16_kernels() {
   static constexpr Kernels kKernels = {"avx512_bf16",
                                        tile,
                                        quantize<Avx512BFloat16>,
-                                       round_x,
+                                       round_to_bfloat16_pairs,
                                        Avx512BFloat16::kCompactTokens,
                                        unpack_compact_panels<Avx512BFloat16>};
   return kKernels;

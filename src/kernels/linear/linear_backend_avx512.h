@@ -49,6 +49,7 @@ struct Avx512 {
   static I zero_int() { return _mm512_setzero_si512(); }
   static I load(const void* p) { return _mm512_loadu_si512(p); }
   static I load_bytes8(const void* p) { return load(p); }
+  static I sub_bytes(I a, I b) { return _mm512_sub_epi8(a, b); }
   static I bcast(const int32_t* p) { return _mm512_set1_epi32(*p); }
   static I set_bytes(int value) { return _mm512_set1_epi8(static_cast<char>(value)); }
   static I bit_and(I a, I b) { return _mm512_and_si512(a, b); }

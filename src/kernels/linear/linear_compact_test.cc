@@ -86,7 +86,7 @@ TEST(LinearCompact, EveryBitComesBack) {
         for (int64_t p = 0; p < 2; ++p) {
           linear::pack_panel(w.dtype, w.data, n, w.k, row + 16 * p, expected.data() + static_cast<size_t>(p) * panel);
         }
-        for (const linear::Kernels* kernels : linear::available_kernels()) {
+        for (const linear::Kernels* kernels : testing::kernels_to_test()) {
           kernels->unpack_compact(packed.storage.data() + linear::panel_offset(packed.weight, row), w.k, plain.data());
           EXPECT_EQ(std::memcmp(plain.data(), expected.data(), plain.size()), 0) << c.name << " " << kernels->name;
           std::fill(plain.begin(), plain.end(), std::byte{1});
@@ -114,7 +114,7 @@ TEST(LinearCompact, ProductsAreThoseOfThePlainForm) {
         for (float& v : x) v = normal(rng);
         for (float& v : bias) v = normal(rng);
         std::vector<std::byte> workspace(linear_workspace_bytes(num_tokens, w.k));
-        for (const linear::Kernels* kernels : linear::available_kernels()) {
+        for (const linear::Kernels* kernels : testing::kernels_to_test()) {
           std::vector<float> out[2];
           for (int form = 0; form < 2; ++form) {
             out[form].assign(static_cast<size_t>(num_tokens * n), 0.5f);

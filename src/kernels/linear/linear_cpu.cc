@@ -5,7 +5,6 @@
 
 #include "kernels/linear/linear_compact.h"
 #include "kernels/linear/linear_run.h"
-#include "tensor/cpu_info.h"
 
 namespace vllm {
 namespace linear {
@@ -133,17 +132,6 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
 }
 
 }  // namespace
-
-std::vector<const Kernels*> available_kernels() {
-  std::vector<const Kernels*> out;
-#if defined(__x86_64__)
-  if (cpu_has_avx512_bf16()) out.push_back(&avx512_bf16_kernels());
-  if (cpu_isa() >= CpuIsa::kAvx512) out.push_back(&avx512_kernels());
-  if (cpu_isa() >= CpuIsa::kAvx2) out.push_back(&avx2_kernels());
-#endif
-  out.push_back(&scalar_kernels());
-  return out;
-}
 
 void run(const Kernels& kernels, std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool) {
   if (ps.empty()) return;

@@ -52,7 +52,7 @@ TEST_P(LinearExact, PackingAndThreadsChangeNoBit) {
   uint32_t seed = 100;
   for (const LinearCase& c : kLinearCases) {
     LinearArrays arrays = make_linear(c, GetParam(), ++seed);
-    for (const linear::Kernels* kernels : linear::available_kernels()) {
+    for (const linear::Kernels* kernels : testing::kernels_to_test()) {
       std::vector<float> expected = result(*kernels, arrays, true, 1);
       EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, false, 1)))
           << kernels->name << " unpacked, " << c.num_tokens << " x " << c.n;
@@ -73,7 +73,7 @@ TEST_P(LinearExactTerms, ARowIsTheSameAloneAndInAnyBatch) {
                           .two_term_x = two_terms(),
                           .x_padding = 5};
     LinearArrays all = make_linear(c, dtype(), static_cast<uint32_t>(n));
-    for (const linear::Kernels* kernels : linear::available_kernels()) {
+    for (const linear::Kernels* kernels : testing::kernels_to_test()) {
       std::vector<float> expected = result(*kernels, all, true, 2);
       for (int64_t batch : {1, 2, 3, 7, 19}) {
         for (int64_t first = 0; first < c.num_tokens; first += batch) {
@@ -99,7 +99,7 @@ TEST_P(LinearExact, EveryIsaGivesTheSameBitsForQuantizedWeights) {
   for (const LinearCase& c : kLinearCases) {
     LinearArrays arrays = make_linear(c, GetParam(), ++seed);
     std::vector<float> expected = result(linear::scalar_kernels(), arrays, true, 1);
-    for (const linear::Kernels* kernels : linear::available_kernels()) {
+    for (const linear::Kernels* kernels : testing::kernels_to_test()) {
       EXPECT_TRUE(same_bits(expected, result(*kernels, arrays, true, 1)))
           << kernels->name << " " << c.num_tokens << " x " << c.n;
     }
@@ -113,7 +113,7 @@ TEST_P(LinearExactTerms, NanAndInfinityStayInTheirRows) {
   const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity()};
   for (int64_t t : {0, 4, 20}) dirty.x[static_cast<size_t>(t * k + t % k)] = bad[t % 3];
-  for (const linear::Kernels* kernels : linear::available_kernels()) {
+  for (const linear::Kernels* kernels : testing::kernels_to_test()) {
     std::vector<float> expected = result(*kernels, clean, true, 2), got = result(*kernels, dirty, true, 2);
     for (int64_t t = 0; t < c.num_tokens; ++t) {
       for (int64_t n = 0; n < c.n; ++n) {
@@ -133,7 +133,7 @@ TEST_P(LinearExactTerms, ZeroAndTinyAndHugeActivations) {
   LinearArrays a = make_linear(c, dtype(), 9);
   const size_t k = static_cast<size_t>(a.params.weight.k);
   for (size_t i = 0; i < k; ++i) a.x[i] = 0.0f, a.x[k + i] = 1e-39f, a.x[2 * k + i] = i % 2 ? 1e37f : -1e37f;
-  for (const linear::Kernels* kernels : linear::available_kernels()) {
+  for (const linear::Kernels* kernels : testing::kernels_to_test()) {
     std::vector<float> got = result(*kernels, a, true, 1);
     for (size_t n = 0; n < 17; ++n) {
       EXPECT_EQ(got[n], 0.0f);
@@ -156,7 +156,7 @@ TEST_P(LinearExactTerms, TheLargestIntegersAreSummedRight) {
     const size_t k = static_cast<size_t>(a.params.weight.k);
     for (size_t i = 0; i < a.x.size(); ++i) a.x[i] = (i < k ? 1.0f : -1.0f) * (i % 32 == 31 ? 127.0f : 126.499f);
     std::vector<float> expected = result(linear::scalar_kernels(), a, true, 1);
-    for (const linear::Kernels* kernels : linear::available_kernels()) {
+    for (const linear::Kernels* kernels : testing::kernels_to_test()) {
       EXPECT_TRUE(same_bits(expected, result(*kernels, a, true, 1))) << kernels->name << " byte " << byte;
     }
     std::vector<float> sums(expected.size());
@@ -180,7 +180,7 @@ INSTANTIATE_TEST_SUITE_P(All, LinearExactTerms,
                          });
 
 TEST(LinearGroup, SeveralWeightsShareOneX) {
-  for (const linear::Kernels* kernels : linear::available_kernels()) {
+  for (const linear::Kernels* kernels : testing::kernels_to_test()) {
     std::vector<LinearArrays> arrays;
     std::vector<LinearParams> group;
     std::vector<std::vector<float>> expected;

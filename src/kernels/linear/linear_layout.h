@@ -131,6 +131,11 @@ const Kernels& scalar_kernels();
 const Kernels& avx2_kernels();
 const Kernels& avx512_kernels();
 const Kernels& avx512_bf16_kernels();  // differs for bfloat16 weights only, there also in the last bits
+const Kernels& amx_kernels();          // the same; float32 and float16 weights as avx512
+void try_amx_instructions();           // each of those that amx_kernels uses, once
+/// AMX with its tile unit in plain C++ (linear_tiles.h): the same bits on any CPU, slowly.
+const Kernels& amx_emulated_avx512_kernels();
+const Kernels& amx_emulated_kernels();
 
 /// Rows [first, first + 16) of an unpacked weight [n, k] as one panel; rows from n on are zero.
 void pack_panel(DType dtype, const void* weight, int64_t n, int64_t k, int64_t first, std::byte* panel);

@@ -14,7 +14,7 @@ inline size_t panel_offset(const LinearWeight& w, int64_t row) {
                    : static_cast<size_t>(row / kPanelRows) * panel_bytes(w.dtype, w.k);
 }
 
-/// What this machine can run (and VLLM_CPU_ISA lets it), the best first.
+/// What this machine can run (and VLLM_CPU_ISA lets it), the best first. AMX is in it if it passed its check.
 std::vector<const Kernels*> available_kernels();
 void run(const Kernels& kernels, std::span<const LinearParams> ps, std::span<std::byte> workspace, ThreadPool& pool);
 

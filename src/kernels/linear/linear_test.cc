@@ -64,7 +64,7 @@ TEST_P(LinearTypes, CpuAgreesWithTheReference) {
     LinearArrays expected = make_linear(c, GetParam(), ++seed);
     std::vector<double> tolerance = tolerances(expected.params);
     linear_ref(expected.params);
-    for (const linear::Kernels* kernels : linear::available_kernels()) {
+    for (const linear::Kernels* kernels : testing::kernels_to_test()) {
       LinearArrays got = make_linear(c, GetParam(), seed);
       ASSERT_TRUE(check(got.params).has_value());
       ThreadPool pool(2);

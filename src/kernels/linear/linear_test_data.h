@@ -7,8 +7,23 @@
 
 #include "kernels/linear/linear.h"
 #include "kernels/linear/linear_cases.h"
+#include "kernels/linear/linear_run.h"
+#include "tensor/cpu_info.h"
 
 namespace vllm::testing {
+
+/// What the machine has, and AMX by its emulation: with the vectors of AVX-512, and in plain C++.
+inline std::vector<const linear::Kernels*> kernels_to_test() {
+  std::vector<const linear::Kernels*> out = linear::available_kernels();
+  auto add = [&](const linear::Kernels& kernels) {
+    if (std::find(out.begin(), out.end(), &kernels) == out.end()) out.push_back(&kernels);
+  };
+#if defined(__x86_64__)
+  if (cpu_isa() == CpuIsa::kAvx512) add(linear::amx_emulated_avx512_kernels());
+#endif
+  add(linear::amx_emulated_kernels());
+  return out;
+}
 
 /// [n, k] of random bits in every quant, scales of a sane size, values of the order of 1 / sqrt(k).
 inline std::vector<std::byte> random_weight(DType dtype, int64_t n, int64_t k, uint32_t seed) {

@@ -1,0 +1,388 @@
+#pragma once
+// Tiles of tokens x rows by AMX: over a backend B that has the vectors (linear_tile.h; a vector is a panel) and a class
+// Tiles that has the tile registers (linear_tiles.h). Included only by the file of each pair, for the reason given
+// there.
+//
+// Tile registers: 0 to 3 are sums [tokens][16 rows], 4 and 5 hold x, 6 and 7 weights. Tokens go 16 together; the last
+// 16 overlap those before them where the number is no multiple, so that no row behind the last one is read; what is
+// computed twice is written once.
+#include "kernels/linear/linear_tile.h"
+#include "kernels/linear/linear_tiles.h"
+
+namespace vllm::linear {
+
+static inline TileConfig tile_config(int tokens, int x_bytes, int weight_rows) {
+  TileConfig config;
+  for (int tile = 0; tile < 4; ++tile) config.set(tile, tokens, kTileBytes);
+  for (int tile = 4; tile < 6; ++tile) config.set(tile, tokens, x_bytes);
+  for (int tile = 6; tile < 8; ++tile) config.set(tile, weight_rows, kTileBytes);
+  return config;
+}
+
+// The tokens of tile register row 0 on, and which of them are new.
+struct TokenTile {
+  int64_t first, first_new, last;
+};
+static inline TokenTile token_tile(int64_t index, int64_t num_tokens) {
+  const int64_t at = index * kTileRows;
+  const int64_t first = num_tokens < kTileRows || at + kTileRows <= num_tokens ? at : num_tokens - kTileRows;
+  return {first, at, at + kTileRows <= num_tokens ? at + kTileRows : num_tokens};
+}
+
+// ---- bfloat16 ------------------------------------------------------------------------------------------------------
+
+// One instruction's k: 32 elements, for kA tiles of tokens and kB panels.
+template <class Tiles, int kA, int kB>
+VLLM_FORCE_INLINE void bfloat16_step(Tiles& tiles, const std::byte* const (&x)[2], int64_t x_stride,
+                                     const std::byte* const (&w)[2]) {
+  tiles.template load<6>(w[0], kTileBytes);
+  tiles.template load<4>(x[0], x_stride);
+  tiles.template dot_bfloat16<0, 4, 6>();
+  if constexpr (kB == 2) {
+    tiles.template load<7>(w[1], kTileBytes);
+    tiles.template dot_bfloat16<1, 4, 7>();
+  }
+  if constexpr (kA == 2) {
+    tiles.template load<5>(x[1], x_stride);
+    tiles.template dot_bfloat16<2, 5, 6>();
+    if constexpr (kB == 2) tiles.template dot_bfloat16<3, 5, 7>();
+  }
+}
+
+// The elements that are left behind the last whole step, with zeros up to 32: they change no sum.
+template <class Tiles, int kA, int kB>
+inline void bfloat16_tail(Tiles& tiles, const std::byte* const (&x)[2], int64_t x_stride,
+                          const std::byte* const (&w)[2], int64_t k, int64_t tokens) {
+  alignas(64) std::byte x_padded[2][kTileRows * kTileBytes] = {}, w_padded[2][kTileRows * kTileBytes] = {};
+  const int64_t pairs = (k + 1) / 2;  // the odd element's partner is zero in x and in w
+  for (int a = 0; a < kA; ++a) {
+    for (int64_t t = 0; t < tokens; ++t)
+      __builtin_memcpy(x_padded[a] + t * kTileBytes, x[a] + t * x_stride, static_cast<size_t>(4 * pairs));
+  }
+  for (int b = 0; b < kB; ++b) __builtin_memcpy(w_padded[b], w[b], static_cast<size_t>(pairs * kTileBytes));
+  const std::byte* const x_tiles[2] = {x_padded[0], x_padded[1]};
+  const std::byte* const w_tiles[2] = {w_padded[0], w_padded[1]};
+  bfloat16_step<Tiles, kA, kB>(tiles, x_tiles, kTileBytes, w_tiles);
+}
+
+// kA tiles of tokens from tile `index` on times kB panels from `row` on.
+template <class B, class Tiles, int kA, int kB>
+inline void bfloat16_block(Tiles& tiles, const TileArgs& args, const std::byte* panel, size_t panel_bytes, int64_t row,
+                           int64_t index) {
+  TokenTile tokens[2];
+  const std::byte *x[2], *w[2] = {panel, panel + (kB == 2 ? panel_bytes : 0)};
+  for (int a = 0; a < 2; ++a) {
+    tokens[a] = token_tile(index + (kA == 2 ? a : 0), args.num_tokens);
+    x[a] = static_cast<const std::byte*>(args.x) + tokens[a].first * args.x_stride;
+  }
+  tiles.template zero<0>();
+  if constexpr (kB == 2) tiles.template zero<1>();
+  if constexpr (kA == 2) tiles.template zero<2>();
+  if constexpr (kA == 2 && kB == 2) tiles.template zero<3>();
+  int64_t k = args.k;
+  for (; k >= 32; k -= 32) {
+    bfloat16_step<Tiles, kA, kB>(tiles, x, args.x_stride, w);
+    for (int i = 0; i < 2; ++i) x[i] += kTileBytes, w[i] += kTileRows * kTileBytes;
+  }
+  if (k > 0)
+    bfloat16_tail<Tiles, kA, kB>(tiles, x, args.x_stride, w, k,
+                                 args.num_tokens < kTileRows ? args.num_tokens : kTileRows);
+  alignas(64) float sums[4][kTileRows * kPanelRows];
+  tiles.template store<0>(sums[0], kTileBytes);
+  if constexpr (kB == 2) tiles.template store<1>(sums[1], kTileBytes);
+  if constexpr (kA == 2) tiles.template store<2>(sums[2], kTileBytes);
+  if constexpr (kA == 2 && kB == 2) tiles.template store<3>(sums[3], kTileBytes);
+  for (int a = 0; a < kA; ++a) {
+    for (int64_t t = tokens[a].first_new; t < tokens[a].last; ++t) {
+      for (int b = 0; b < kB; ++b) {
+        const int64_t first = row + b * kPanelRows;
+        finish<B>(B::load_float(sums[2 * a + b] + (t - tokens[a].first) * kPanelRows), args.rows - first,
+                  args.bias != nullptr ? args.bias + first : nullptr, args.add_to_out,
+                  args.out + t * args.out_stride + first);
+      }
+    }
+  }
+}
+
+template <class B, class Tiles, int kB>
+inline void bfloat16_panels(Tiles& tiles, const TileArgs& args, const std::byte* panel, size_t panel_bytes,
+                            int64_t row) {
+  const int64_t token_tiles = (args.num_tokens + kTileRows - 1) / kTileRows;
+  int64_t index = 0;
+  for (; index + 2 <= token_tiles; index += 2)
+    bfloat16_block<B, Tiles, 2, kB>(tiles, args, panel, panel_bytes, row, index);
+  if (index < token_tiles) bfloat16_block<B, Tiles, 1, kB>(tiles, args, panel, panel_bytes, row, index);
+}
+
+template <class B, class Tiles>
+void amx_bfloat16(const TileArgs& args) {
+  if (args.num_tokens == 0) return;
+  Tiles tiles(
+      tile_config(args.num_tokens < kTileRows ? static_cast<int>(args.num_tokens) : kTileRows, kTileBytes, kTileRows));
+  const size_t bytes = panel_bytes(DType::kBFloat16, args.k);
+  const std::byte* panel = args.weight;
+  int64_t row = 0;
+  for (; args.rows - row > kPanelRows; row += 2 * kPanelRows, panel += 2 * bytes)
+    bfloat16_panels<B, Tiles, 2>(tiles, args, panel, bytes, row);
+  if (row < args.rows) bfloat16_panels<B, Tiles, 1>(tiles, args, panel, bytes, row);
+}
+
+// ---- quantized -----------------------------------------------------------------------------------------------------
+
+inline constexpr int kChunkBlocks = 8;        // of 32 k: unpacked together, as many as a k-quant has under one header
+inline constexpr int kGroupTokens = 128;      // share what is unpacked
+inline constexpr int kWeightTileBytes = 512;  // [32 / 4][16 rows][4]
+
+// Some blocks of a panel as the tile unit takes them: signed bytes without their offset, scales as floats.
+template <DType D>
+struct UnpackedPanel {
+  static constexpr int kGroups = quant_layout(D).groups;
+  // With two groups each has a tile of its own, whose other half stays zero: both then meet the same tile of x.
+  alignas(64) std::byte quants[kChunkBlocks][kGroups][kWeightTileBytes];
+  alignas(64) float scale[kChunkBlocks][kGroups][kPanelRows], min[kChunkBlocks][kGroups][kPanelRows];
+};
+
+// Returns what follows in the panel. `blocks`: kChunkBlocks, or fewer of a type without headers.
+template <class B, DType D>
+inline const std::byte* unpack(const std::byte* w, int64_t blocks, UnpackedPanel<D>& out) {
+  constexpr QuantLayout kLayout = quant_layout(D);
+  typename B::F d{}, dmin{};
+  if constexpr (kLayout.super) {
+    d = B::load_half(w);
+    if constexpr (kLayout.has_min) dmin = B::load_half(w + 2 * kPanelRows);
+    w += kLayout.header_bytes();
+  }
+  for (int64_t b = 0; b < blocks; ++b, w += kLayout.block_bytes()) {
+    typename B::I q[8];
+    load_quants<B, kLayout.bits>(w, q);
+    VLLM_UNROLL for (int j = 0; j < 8; ++j) {
+      if constexpr (kLayout.offset >= 0) q[j] = B::sub_bytes(q[j], B::set_bytes(1 << kLayout.offset));
+      B::store(out.quants[b][j * kLayout.groups / 8] + j * kVector, q[j]);
+    }
+    const std::byte *scales = w + kLayout.quant_bytes(), *mins = scales + kLayout.scale_bytes();
+    VLLM_UNROLL for (int g = 0; g < kLayout.groups; ++g) {
+      if constexpr (kLayout.super) {
+        B::store(out.scale[b][g], B::mul(d, B::load_int8(scales + g * kPanelRows)));
+        if constexpr (kLayout.has_min) B::store(out.min[b][g], B::mul(dmin, B::load_int8(mins + g * kPanelRows)));
+      } else {
+        B::store(out.scale[b][g], B::load_half(scales));
+        if constexpr (kLayout.has_min) B::store(out.min[b][g], B::load_half(mins));
+      }
+    }
+  }
+  return w;
+}
+
+// The integer sums of one block, [group][term][token][row].
+template <int kGroups, int kTerms>
+struct BlockSums {
+  alignas(64) int32_t v[kGroups][kTerms][kTileRows][kPanelRows];
+};
+
+// kOdd: with few sums to a block, those of the next one go to other registers.
+template <class Tiles, DType D, int kTerms, bool kOdd>
+VLLM_FORCE_INLINE void multiply_block(Tiles& tiles, const std::byte* x, int64_t x_stride,
+                                      const std::byte (&quants)[quant_layout(D).groups][kWeightTileBytes],
+                                      BlockSums<quant_layout(D).groups, kTerms>& sums) {
+  constexpr int kGroups = quant_layout(D).groups;
+  const std::byte* terms = x + __builtin_offsetof(QuantizedBlock<kTerms>, terms);
+  if constexpr (kGroups == 1 && kTerms == 1) {
+    constexpr int kSum = kOdd, kX = 4 + kOdd, kWeight = 6 + kOdd;
+    tiles.template load<kWeight>(quants[0], kVector);
+    tiles.template load<kX>(terms, x_stride);
+    tiles.template zero<kSum>();
+    tiles.template dot_int8<kSum, kX, kWeight>();
+    tiles.template store<kSum>(sums.v[0][0], kVector);
+  } else {
+    constexpr int kFirst = kGroups * kTerms == 2 && kOdd ? 2 : 0;
+    tiles.template load<6>(quants[0], kVector);
+    tiles.template load<4>(terms, x_stride);
+    tiles.template zero<kFirst>();
+    tiles.template dot_int8<kFirst, 4, 6>();
+    if constexpr (kTerms == 2) {
+      tiles.template load<5>(terms + kBlock, x_stride);
+      tiles.template zero<kFirst + 1>();
+      tiles.template dot_int8<kFirst + 1, 5, 6>();
+    }
+    if constexpr (kGroups == 2) {
+      constexpr int kSecond = kFirst + kTerms;
+      tiles.template load<7>(quants[1], kVector);
+      tiles.template zero<kSecond>();
+      tiles.template dot_int8<kSecond, 4, 7>();
+      if constexpr (kTerms == 2) {
+        tiles.template zero<kSecond + 1>();
+        tiles.template dot_int8<kSecond + 1, 5, 7>();
+      }
+      tiles.template store<kSecond>(sums.v[1][0], kVector);
+      if constexpr (kTerms == 2) tiles.template store<kSecond + 1>(sums.v[1][1], kVector);
+    }
+    tiles.template store<kFirst>(sums.v[0][0], kVector);
+    if constexpr (kTerms == 2) tiles.template store<kFirst + 1>(sums.v[0][1], kVector);
+  }
+}
+
+// acc += one block of one token: the operations of block_of_tokens in linear_tile.h, one by one.
+template <class B, DType D, int kTerms>
+VLLM_FORCE_INLINE typename B::F add_block(typename B::F acc, const BlockSums<quant_layout(D).groups, kTerms>& sums,
+                                          int token, const QuantizedBlock<kTerms>& x, const typename B::F (&scale)[2],
+                                          const typename B::F (&min)[2]) {
+  constexpr QuantLayout kLayout = quant_layout(D);
+  typename B::F part[kLayout.groups];
+  VLLM_UNROLL for (int g = 0; g < kLayout.groups; ++g) {
+    part[g] = B::to_float(B::load(sums.v[g][0][token]));
+    // Sums of a term are below 2^24, exact as floats: one rounding, as that of the integer to a float.
+    if constexpr (kTerms == 2) {
+      static constexpr float kRatio = kTermRatio;
+      part[g] = B::fma(part[g], B::bcast(&kRatio), B::to_float(B::load(sums.v[g][1][token])));
+    }
+  }
+  if constexpr (kLayout.groups == 1) {
+    acc = B::fma(B::mul(part[0], scale[0]), B::bcast(&x.scale), acc);
+    if constexpr (kLayout.has_min) acc = B::fnma(min[0], B::bcast(&x.scaled_sum), acc);
+    return acc;
+  } else {
+    auto sum = B::fma(part[1], scale[1], B::mul(part[0], scale[0]));
+    if constexpr (kLayout.has_min) {
+      const auto low = B::bcast(&x.neg_sum_low), high = B::sub_int(B::bcast(&x.neg_sum), low);
+      sum = B::fma(min[0], B::to_float(low), sum);
+      sum = B::fma(min[1], B::to_float(high), sum);
+    }
+    return B::fma(sum, B::bcast(&x.scale), acc);
+  }
+}
+
+template <class B, DType D>
+VLLM_FORCE_INLINE void load_scales(const UnpackedPanel<D>& w, int64_t b, typename B::F (&scale)[2],
+                                   typename B::F (&min)[2]) {
+  VLLM_UNROLL for (int g = 0; g < UnpackedPanel<D>::kGroups; ++g) {
+    scale[g] = B::load_float(w.scale[b][g]);
+    if constexpr (quant_layout(D).has_min) min[g] = B::load_float(w.min[b][g]);
+  }
+}
+
+// acc[t] += one block of an unpacked panel, for 16 tokens.
+template <class B, DType D, int kTerms>
+VLLM_FORCE_INLINE void add_block_of_sixteen(typename B::F (&acc)[kTileRows], const UnpackedPanel<D>& w, int64_t b,
+                                            const BlockSums<quant_layout(D).groups, kTerms>& sums, const std::byte* x,
+                                            int64_t x_stride) {
+  typename B::F scale[2]{}, min[2]{};
+  load_scales<B, D>(w, b, scale, min);
+  VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) {
+    acc[t] = add_block<B, D, kTerms>(acc[t], sums, t,
+                                     *reinterpret_cast<const QuantizedBlock<kTerms>*>(x + t * x_stride), scale, min);
+  }
+}
+
+// acc[token][row] += some blocks of an unpacked panel, for 16 tokens.
+template <class B, class Tiles, DType D, int kTerms>
+inline void add_blocks_of_sixteen(Tiles& tiles, const UnpackedPanel<D>& w, int64_t blocks, const std::byte* x,
+                                  int64_t x_stride, float (*acc)[kPanelRows]) {
+  constexpr int kBytes = sizeof(QuantizedBlock<kTerms>);
+  BlockSums<quant_layout(D).groups, kTerms> sums[2];
+  typename B::F in_registers[kTileRows];
+  VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) in_registers[t] = B::load_float(acc[t]);
+  // The tile unit works on the next block while the vectors work on this one.
+  multiply_block<Tiles, D, kTerms, false>(tiles, x, x_stride, w.quants[0], sums[0]);
+  for (int64_t b = 0; b < blocks; b += 2) {
+    if (b + 1 < blocks)
+      multiply_block<Tiles, D, kTerms, true>(tiles, x + (b + 1) * kBytes, x_stride, w.quants[b + 1], sums[1]);
+    add_block_of_sixteen<B, D, kTerms>(in_registers, w, b, sums[0], x + b * kBytes, x_stride);
+    if (b + 1 == blocks) break;
+    if (b + 2 < blocks)
+      multiply_block<Tiles, D, kTerms, false>(tiles, x + (b + 2) * kBytes, x_stride, w.quants[b + 2], sums[0]);
+    add_block_of_sixteen<B, D, kTerms>(in_registers, w, b + 1, sums[1], x + (b + 1) * kBytes, x_stride);
+  }
+  VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) B::store(acc[t], in_registers[t]);
+}
+
+// The same for fewer tokens.
+template <class B, class Tiles, DType D, int kTerms>
+inline void add_blocks(Tiles& tiles, const UnpackedPanel<D>& w, int64_t blocks, const std::byte* x, int64_t x_stride,
+                       int tokens, float (*acc)[kPanelRows]) {
+  BlockSums<quant_layout(D).groups, kTerms> sums;
+  for (int64_t b = 0; b < blocks; ++b, x += sizeof(QuantizedBlock<kTerms>)) {
+    multiply_block<Tiles, D, kTerms, false>(tiles, x, x_stride, w.quants[b], sums);
+    typename B::F scale[2]{}, min[2]{};
+    load_scales<B, D>(w, b, scale, min);
+    for (int t = 0; t < tokens; ++t) {
+      const auto& x_block = *reinterpret_cast<const QuantizedBlock<kTerms>*>(x + t * x_stride);
+      B::store(acc[t], add_block<B, D, kTerms>(B::load_float(acc[t]), sums, t, x_block, scale, min));
+    }
+  }
+}
+
+// All panels times at most kGroupTokens tokens.
+template <class B, class Tiles, DType D, int kTerms>
+inline void quantized_group(Tiles& tiles, const TileArgs& args) {
+  constexpr int kBytes = sizeof(QuantizedBlock<kTerms>);
+  UnpackedPanel<D> w;
+  if constexpr (UnpackedPanel<D>::kGroups == 2) __builtin_memset(w.quants, 0, sizeof w.quants);
+  // [tile][row]: of the last tile only the new tokens count, but all its rows have their own sums.
+  alignas(64) float acc[kGroupTokens][kPanelRows];
+  const int64_t token_tiles = (args.num_tokens + kTileRows - 1) / kTileRows;
+  const int tokens = args.num_tokens < kTileRows ? static_cast<int>(args.num_tokens) : kTileRows;
+  const std::byte* panel = args.weight;
+  for (int64_t row = 0; row < args.rows; row += kPanelRows) {
+    __builtin_memset(acc, 0, static_cast<size_t>(token_tiles * kTileRows * kVector));
+    int64_t blocks = args.k / kBlock;
+    for (const std::byte* x = static_cast<const std::byte*>(args.x); blocks > 0; blocks -= kChunkBlocks) {
+      const int64_t count = blocks < kChunkBlocks ? blocks : kChunkBlocks;
+      panel = unpack<B, D>(panel, count, w);
+      for (int64_t tile = 0; tile < token_tiles; ++tile) {
+        const std::byte* x_tile = x + token_tile(tile, args.num_tokens).first * args.x_stride;
+        if (tokens == kTileRows) {
+          add_blocks_of_sixteen<B, Tiles, D, kTerms>(tiles, w, count, x_tile, args.x_stride, acc + tile * kTileRows);
+        } else {
+          add_blocks<B, Tiles, D, kTerms>(tiles, w, count, x_tile, args.x_stride, tokens, acc);
+        }
+      }
+      x += kChunkBlocks * kBytes;
+    }
+    for (int64_t tile = 0; tile < token_tiles; ++tile) {
+      const TokenTile at = token_tile(tile, args.num_tokens);
+      for (int64_t t = at.first_new; t < at.last; ++t) {
+        finish<B>(B::load_float(acc[tile * kTileRows + t - at.first]), args.rows - row,
+                  args.bias != nullptr ? args.bias + row : nullptr, args.add_to_out,
+                  args.out + t * args.out_stride + row);
+      }
+    }
+  }
+}
+
+template <class B, class Tiles, DType D, int kTerms = 1>
+void amx_quantized(const TileArgs& args) {
+  static_assert(B::kLanes == kPanelRows);
+  if constexpr (kTerms == 1) {
+    if (args.x_terms == 2) return amx_quantized<B, Tiles, D, 2>(args);
+  }
+  for (int64_t first = 0; first < args.num_tokens; first += kGroupTokens) {
+    TileArgs group = args;
+    group.num_tokens = args.num_tokens - first < kGroupTokens ? args.num_tokens - first : kGroupTokens;
+    group.x = static_cast<const std::byte*>(args.x) + first * args.x_stride;
+    group.out = args.out + first * args.out_stride;
+    Tiles tiles(
+        tile_config(group.num_tokens < kTileRows ? static_cast<int>(group.num_tokens) : kTileRows, kBlock, kBlock / 4));
+    quantized_group<B, Tiles, D, kTerms>(tiles, group);
+  }
+}
+
+/// False if this is no type for the tile unit: nothing is done then.
+template <class B, class Tiles>
+bool amx_tile(const TileArgs& args) {
+  switch (args.dtype) {
+    case DType::kBFloat16: return amx_bfloat16<B, Tiles>(args), true;
+    case DType::kQ4_0: return amx_quantized<B, Tiles, DType::kQ4_0>(args), true;
+    case DType::kQ4_1: return amx_quantized<B, Tiles, DType::kQ4_1>(args), true;
+    case DType::kQ5_0: return amx_quantized<B, Tiles, DType::kQ5_0>(args), true;
+    case DType::kQ5_1: return amx_quantized<B, Tiles, DType::kQ5_1>(args), true;
+    case DType::kQ8_0: return amx_quantized<B, Tiles, DType::kQ8_0>(args), true;
+    case DType::kQ2_K: return amx_quantized<B, Tiles, DType::kQ2_K>(args), true;
+    case DType::kQ3_K: return amx_quantized<B, Tiles, DType::kQ3_K>(args), true;
+    case DType::kQ4_K: return amx_quantized<B, Tiles, DType::kQ4_K>(args), true;
+    case DType::kQ5_K: return amx_quantized<B, Tiles, DType::kQ5_K>(args), true;
+    case DType::kQ6_K: return amx_quantized<B, Tiles, DType::kQ6_K>(args), true;
+    default: return false;
+  }
+}
+
+}  // namespace vllm::linear

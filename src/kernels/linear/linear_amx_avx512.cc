@@ -1,0 +1,41 @@
+// AMX with the vectors of AVX-512: by the tile unit of the CPU, or by its emulation.
+#if defined(__x86_64__)
+#include "kernels/linear/linear_amx.h"
+#include "kernels/linear/linear_backend_avx512.h"
+
+namespace vllm::linear {
+namespace {
+
+template <class Tiles>
+void tile(const TileArgs& args) {
+  if (!amx_tile<Avx512, Tiles>(args)) avx512_kernels().tile(args);
+}
+
+}  // namespace
+
+void try_amx_instructions() {
+  alignas(64) std::byte memory[kTileRows * kTileBytes] = {};
+  NativeTiles tiles(tile_config(kTileRows, kTileBytes, kTileRows));
+  tiles.zero<0>();
+  tiles.load<4>(memory, kTileBytes);
+  tiles.load<6>(memory, kTileBytes);
+  tiles.dot_int8<0, 4, 6>();
+  tiles.dot_bfloat16<0, 4, 6>();
+  tiles.store<0>(memory, kTileBytes);
+}
+
+const Kernels& amx_kernels() {
+  static constexpr Kernels kKernels = {
+      "amx", tile<NativeTiles>, quantize<Avx512>, round_to_bfloat16_pairs, 0, unpack_compact_panels<Avx512>};
+  return kKernels;
+}
+
+const Kernels& amx_emulated_avx512_kernels() {
+  static constexpr Kernels kKernels = {
+      "amx_emulated_avx512",        tile<EmulatedTiles>, quantize<Avx512>, round_to_bfloat16_pairs, 0,
+      unpack_compact_panels<Avx512>};
+  return kKernels;
+}
+
+}  // namespace vllm::linear
+#endif
