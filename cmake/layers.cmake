@@ -51,6 +51,16 @@ function(add_layer_library name)
   endif()
 endfunction()
 
+# The test <name> again under each ISA that VLLM_CPU_ISA names, as <name>_<isa>: what the machine lacks is the best it has,
+# but AMX, which is emulated then. FILTER: the googletest names worth it.
+function(add_isa_tests name)
+  cmake_parse_arguments(A "" "FILTER" "" ${ARGN})
+  foreach(isa reference avx2 avx512 amx)
+    add_test(NAME ${name}_${isa} COMMAND ${name}_test --gtest_filter=${A_FILTER} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name}_${isa} PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT VLLM_CPU_ISA=${isa})
+  endforeach()
+endfunction()
+
 # An upward dependency is a configure error.
 function(check_layers)
   get_property(names GLOBAL PROPERTY VLLM_LAYER_TARGETS)

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/env.h"
 #include "kernels/dequantize/dequantize.h"
 #include "kernels/linear/linear_test_data.h"
 #include "kernels/testing/tolerance.h"
@@ -86,6 +87,19 @@ TEST_P(LinearTypes, CpuAgreesWithTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(All, LinearTypes, ::testing::ValuesIn(kLinearTypes),
                          [](const auto& param) { return std::string(vllm::info(param.param).name); });
+
+TEST(LinearIsa, IsWhatTheVariableNames) {
+  const std::string wanted = env("VLLM_CPU_ISA").value_or(""), first = linear::available_kernels().front()->name;
+  if (wanted == "reference") {
+    EXPECT_EQ(first, "scalar");
+  } else if (wanted == "amx") {
+    EXPECT_EQ(first.rfind("amx", 0), 0u) << first;
+  } else if (wanted == "avx2") {
+    EXPECT_TRUE(first == "avx2" || first == "scalar") << first;
+  } else if (wanted == "avx512") {
+    EXPECT_NE(first.rfind("amx", 0), 0u) << first;
+  }
+}
 
 TEST(Linear, RefusesArgumentsThatDisagree) {
   LinearArrays a = make_linear({.num_tokens = 2, .n = 3, .blocks = 1, .bias = true}, DType::kQ8_0, 1);
