@@ -6,9 +6,16 @@
 namespace vllm::linear {
 namespace {
 
-template <class Tiles>
-void tile(const TileArgs& args) {
-  if (!amx_tile<Avx512, Tiles>(args)) avx512_kernels().tile(args);
+// Of quantized weights so few tokens are faster by the vectors, and the bits are the same.
+constexpr int64_t kFewTokens = 32;
+
+void native_tile(const TileArgs& args) {
+  if (is_quantized(args.dtype) && args.num_tokens < kFewTokens) return avx512_kernels().tile(args);
+  if (!amx_tile<Avx512, NativeTiles>(args)) avx512_kernels().tile(args);
+}
+
+void emulated_tile(const TileArgs& args) {
+  if (!amx_tile<Avx512, EmulatedTiles>(args)) avx512_kernels().tile(args);
 }
 
 }  // namespace
@@ -26,13 +33,13 @@ void try_amx_instructions() {
 
 const Kernels& amx_kernels() {
   static constexpr Kernels kKernels = {
-      "amx", tile<NativeTiles>, quantize<Avx512>, round_to_bfloat16_pairs, 0, unpack_compact_panels<Avx512>};
+      "amx", native_tile, quantize<Avx512>, round_to_bfloat16_pairs, 0, unpack_compact_panels<Avx512>};
   return kKernels;
 }
 
 const Kernels& amx_emulated_avx512_kernels() {
   static constexpr Kernels kKernels = {
-      "amx_emulated_avx512",        tile<EmulatedTiles>, quantize<Avx512>, round_to_bfloat16_pairs, 0,
+      "amx_emulated_avx512",        emulated_tile, quantize<Avx512>, round_to_bfloat16_pairs, 0,
       unpack_compact_panels<Avx512>};
   return kKernels;
 }

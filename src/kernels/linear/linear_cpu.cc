@@ -21,7 +21,9 @@ int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit
 int64_t quantized_stride(int64_t k, int terms) {
   return round_up(k, kBlock) / kBlock * static_cast<int64_t>(quantized_block_bytes(terms));
 }
-int64_t bfloat16_stride(int64_t k) { return round_up((k + 1) * static_cast<int64_t>(sizeof(float)), 16); }
+// Whole cache lines, which a row of a tile register is; an odd number of them, so that 16 rows are in 16 sets of a
+// cache.
+int64_t bfloat16_stride(int64_t k) { return (((k + 1) * static_cast<int64_t>(sizeof(float)) + 63) / 64 | 1) * 64; }
 
 std::byte* align(std::byte* p) { return reinterpret_cast<std::byte*>((reinterpret_cast<uintptr_t>(p) + 63) / 64 * 64); }
 
