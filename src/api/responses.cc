@@ -8,6 +8,8 @@
 namespace vllm::api {
 namespace {
 
+constexpr std::string_view kCompletionChunk = "text_completion", kChatChunk = "chat.completion.chunk";
+
 void append_head(std::string& out, const AnswerHead& head, std::string_view object) {
   out += R"({"id":)";
   append_string(out, head.id);
@@ -17,6 +19,17 @@ void append_head(std::string& out, const AnswerHead& head, std::string_view obje
   append_int(out, head.created);
   out += R"(,"model":)";
   append_string(out, head.model);
+}
+
+// Up to and with the choices' bracket.
+void append_chunk_head(std::string& out, const AnswerHead& head, std::string_view object) {
+  if (!head.chunk_prefix.empty()) {
+    out += head.chunk_prefix;
+    return;
+  }
+  out += "data: ";
+  append_head(out, head, object);
+  out += R"(,"choices":[)";
 }
 
 void append_or_null(std::string& out, std::string_view json) { out += json.empty() ? std::string_view("null") : json; }
@@ -84,6 +97,11 @@ void append_fingerprint(std::string& out, const AnswerHead& head) {
 }
 
 }  // namespace
+
+void prepare_chunks(AnswerHead& head, bool chat) {
+  head.chunk_prefix.clear();
+  append_chunk_head(head.chunk_prefix, head, chat ? kChatChunk : kCompletionChunk);
+}
 
 std::string completion_body(const AnswerHead& head, std::span<const CompletionChoice> choices, const Usage& usage) {
   std::string out;
@@ -160,12 +178,19 @@ std::string chat_body(const AnswerHead& head, std::span<const ChatChoice> choice
 
 void append_completion_chunk(std::string& out, const AnswerHead& head, const CompletionChoice& choice,
                              const Usage* usage, bool last) {
-  out += "data: ";
-  append_head(out, head, "text_completion");
-  out += R"(,"choices":[{"index":)";
+  append_chunk_head(out, head, kCompletionChunk);
+  out += R"({"index":)";
   append_int(out, choice.index);
   out += R"(,"text":)";
   append_string(out, choice.text);
+  const bool plain = choice.logprobs_json.empty() && choice.finish_reason.empty() && !choice.token_ids &&
+                     !choice.prompt_token_ids && !usage && !last &&
+                     (!choice.stop_reason || std::holds_alternative<std::monostate>(*choice.stop_reason));
+  if (plain) {  // most chunks
+    out += R"(,"logprobs":null,"finish_reason":null,"stop_reason":null,"prompt_token_ids":null,"token_ids":null}]})"
+           "\n\n";
+    return;
+  }
   out += R"(,"logprobs":)";
   append_or_null(out, choice.logprobs_json);
   out += R"(,"finish_reason":)";
@@ -198,9 +223,8 @@ void append_chat_usage(std::string& out, const Usage* usage) {
 
 void append_chat_role_chunk(std::string& out, const AnswerHead& head, int index, std::string_view role,
                             const ChatExtras& extras, const Usage* usage) {
-  out += "data: ";
-  append_head(out, head, "chat.completion.chunk");
-  out += R"(,"choices":[{"index":)";
+  append_chunk_head(out, head, kChatChunk);
+  out += R"({"index":)";
   append_int(out, index);
   out += R"(,"delta":{"role":)";
   append_string(out, role);
@@ -219,15 +243,21 @@ void append_chat_role_chunk(std::string& out, const AnswerHead& head, int index,
 
 void append_chat_chunk(std::string& out, const AnswerHead& head, const ChatChoice& choice, const Usage* usage,
                        bool last, bool echo) {
-  out += "data: ";
-  append_head(out, head, "chat.completion.chunk");
-  out += R"(,"choices":[{"index":)";
+  append_chunk_head(out, head, kChatChunk);
+  out += R"({"index":)";
   append_int(out, choice.index);
   if (choice.omit_content) {
     out += R"(,"delta":{},"logprobs":)";
   } else {
     out += R"(,"delta":{"content":)";
     append_string(out, choice.content);
+    const bool plain =
+        choice.logprobs_json.empty() && choice.finish_reason.empty() && !choice.token_ids && !usage && !last && !echo;
+    if (plain) {  // most chunks
+      out += R"(},"logprobs":null,"finish_reason":null,"token_ids":null}]})"
+             "\n\n";
+      return;
+    }
     out += R"(},"logprobs":)";
   }
   append_or_null(out, choice.logprobs_json);
@@ -248,9 +278,8 @@ void append_chat_chunk(std::string& out, const AnswerHead& head, const ChatChoic
 }
 
 void append_usage_chunk(std::string& out, const AnswerHead& head, const Usage& usage, bool chat) {
-  out += "data: ";
-  append_head(out, head, chat ? "chat.completion.chunk" : "text_completion");
-  out += R"(,"choices":[],"usage":)";
+  append_chunk_head(out, head, chat ? kChatChunk : kCompletionChunk);
+  out += R"(],"usage":)";
   append_usage_counts(out, usage);
   if (usage.details.given) {
     out += R"(,"prompt_tokens_details":{"cached_tokens":)";

@@ -18,7 +18,10 @@ struct AnswerHead {
   int64_t created = 0;
   std::string model;
   std::string fingerprint;
+  std::string chunk_prefix = {};  // see prepare_chunks()
 };
+/// Write what all chunks of a stream begin with into `head.chunk_prefix`, once; each then begins with a copy of it.
+void prepare_chunks(AnswerHead& head, bool chat);
 
 struct UsageDetails {
   bool given = false;  // --enable-prompt-tokens-details
@@ -80,7 +83,8 @@ struct ChatExtras {
 std::string chat_body(const AnswerHead& head, std::span<const ChatChoice> choices, const Usage& usage,
                       const ChatExtras& extras);
 
-// Stream chunks are appended with their "data: " and the blank line.
+// Stream chunks are appended with their "data: " and the blank line. prepare_chunks() makes them cheaper, not
+// different.
 /// `usage`: continuous_usage_stats. `last`: carries the fingerprint, as no usage chunk follows.
 void append_completion_chunk(std::string& out, const AnswerHead& head, const CompletionChoice& choice,
                              const Usage* usage, bool last);

@@ -23,7 +23,10 @@ Generation::Generation(api::AnswerHead head, GenerationOptions options, std::vec
                        std::vector<ChoiceSpec> choices, std::shared_ptr<const text::Tokenizer> tokenizer,
                        std::shared_ptr<ResponseWriter> writer, std::shared_ptr<Metrics> metrics, Abort abort,
                        double arrival_s, std::shared_ptr<void> open)
-    : head_(std::move(head)),
+    : head_([&] {
+        if (options.stream) api::prepare_chunks(head, options.chat);
+        return std::move(head);
+      }()),
       options_(std::move(options)),
       prompts_(std::move(prompts)),
       ids_([&] {
@@ -72,11 +75,11 @@ void Generation::on_disconnect() {
   for (RequestId id : ids_) abort_(id);
 }
 
-void Generation::on_output(size_t index, EngineOutput&& output) {
+void Generation::on_output(size_t index, EngineOutput&& output, double now_s) {
   bool wants_abort = false;
   {
     std::lock_guard lock(mutex_);
-    take_output(choices_[index], std::move(output), wants_abort);
+    take_output(choices_[index], std::move(output), now_s, wants_abort);
   }
   if (wants_abort) {
     if (cancelled_) {
@@ -87,9 +90,8 @@ void Generation::on_output(size_t index, EngineOutput&& output) {
   }
 }
 
-void Generation::take_output(Choice& choice, EngineOutput&& output, bool& wants_abort) {
+void Generation::take_output(Choice& choice, EngineOutput&& output, double now_s, bool& wants_abort) {
   if (choice.done) return;  // what ran on after a stop string
-  const double now_s = steady_now_s();
   cached_tokens_[choice.prompt] = output.num_cached_tokens;
   if (first_cached_tokens_ < 0) first_cached_tokens_ = output.num_cached_tokens;
   if (!output.prompt_logprobs.empty()) choice.prompt_logprobs = std::move(output.prompt_logprobs);
@@ -98,18 +100,13 @@ void Generation::take_output(Choice& choice, EngineOutput&& output, bool& wants_
   Measured seen{.num_cached_tokens = output.num_cached_tokens,
                 .num_preemptions = output.num_preemptions,
                 .scheduled_time_s = output.scheduled_time_s};
-  OutputDelta delta = choice.processor->process(std::move(output));
-  choice.num_tokens += static_cast<int>(delta.token_ids.size());
-  seen.num_new_tokens = static_cast<int>(delta.token_ids.size());
+  OutputDelta& delta = choice.delta;
+  const size_t num_new = choice.processor->process(std::move(output), delta);
+  choice.num_tokens += static_cast<int>(num_new);
+  seen.num_new_tokens = static_cast<int>(num_new);
   seen.finish_reason = delta.finish_reason;
   measure(choice, seen, now_s);
   if (delta.stopped_by_string && !engine_finished) wants_abort = true;
-
-  choice.delta.text += delta.text;
-  choice.delta.token_ids.insert(choice.delta.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
-  std::move(delta.logprobs.begin(), delta.logprobs.end(), std::back_inserter(choice.delta.logprobs));
-  choice.delta.finish_reason = delta.finish_reason;
-  choice.delta.stop_reason = std::move(delta.stop_reason);
   choice.finish_reason = delta.finish_reason;
   if (delta.finish_reason) choice.done = true, ++num_done_;
 
@@ -167,9 +164,9 @@ void Generation::measure(Choice& choice, const Measured& output, double now_s) {
   metrics_->on_finished(sequence);
 }
 
-void Generation::send(std::string bytes) {
+void Generation::send(std::string_view bytes) {
   if (!writer_) return;
-  writer_->write(std::move(bytes));
+  writer_->write(bytes);
   if (writer_->pending_bytes() > options_.max_pending_bytes) {  // a reader that never reads
     writer_.reset();
     open_.reset();
@@ -186,7 +183,7 @@ void Generation::break_off(const std::string& message) {
     std::string out;
     api::append_error_event(out, error);
     api::append_done(out);
-    writer_->write(std::move(out));
+    writer_->write(out);
     writer_->end();
   }
   writer_.reset();
@@ -201,7 +198,7 @@ void Generation::finish() {
     std::string out;
     if (options_.include_usage) api::append_usage_chunk(out, head_, total_usage(false), options_.chat);
     api::append_done(out);
-    writer_->write(std::move(out));
+    writer_->write(out);
     writer_->end();
   }
   writer_.reset();

@@ -59,7 +59,8 @@ class Generation {
   /// The engine took not all of them: answer with the error and abort those it took.
   void fail(Hold hold, const api::ApiError& error);
   const std::vector<RequestId>& ids() const { return ids_; }
-  void on_output(size_t choice, EngineOutput&& output);
+  /// `now_s`: when the output came from the engine, steady clock.
+  void on_output(size_t choice, EngineOutput&& output, double now_s);
   /// The client has gone: every sequence is aborted.
   void on_disconnect();
   bool cancelled() const { return cancelled_.load(); }
@@ -78,7 +79,7 @@ class Generation {
     double first_token_s = 0, last_token_s = 0;
   };
   // All of these under mutex_.
-  void take_output(Choice& choice, EngineOutput&& output, bool& wants_abort);
+  void take_output(Choice& choice, EngineOutput&& output, double now_s, bool& wants_abort);
   struct Measured {  // what the metrics want of an output
     int num_new_tokens = 0, num_cached_tokens = 0, num_preemptions = 0;
     double scheduled_time_s = 0;
@@ -91,7 +92,7 @@ class Generation {
   void begin_chat_stream(std::string& out);
   std::string body();
   void finish();
-  void send(std::string bytes);
+  void send(std::string_view bytes);
   void break_off(const std::string& message);
   api::Usage usage_of(const Choice& choice) const;
   api::Usage total_usage(bool of_last) const;
@@ -115,6 +116,7 @@ class Generation {
   std::vector<int> cached_tokens_;  // per prompt
   int first_cached_tokens_ = -1;    // of the first output
   size_t num_done_ = 0;
+  std::string chunk_;  // being written; keeps its memory
 };
 
 std::string_view finish_reason_text(FinishReason reason);

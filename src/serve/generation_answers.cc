@@ -4,7 +4,6 @@
 namespace vllm::serve {
 namespace {
 
-constexpr size_t kChunkBytes = 512;  // a chunk with a word or two
 using Ids = std::optional<std::span<const TokenId>>;
 
 Ids ids_if(bool wanted, const std::vector<TokenId>& ids) { return wanted ? Ids(ids) : std::nullopt; }
@@ -12,8 +11,8 @@ Ids ids_if(bool wanted, const std::vector<TokenId>& ids) { return wanted ? Ids(i
 }  // namespace
 
 void Generation::show(Choice& choice) {
-  std::string out;
-  out.reserve(kChunkBytes);
+  std::string& out = chunk_;
+  out.clear();
   if (options_.chat) {
     show_chat(choice, out);
   } else {
@@ -21,21 +20,22 @@ void Generation::show(Choice& choice) {
   }
   choice.shown = true;
   choice.delta.text.clear(), choice.delta.token_ids.clear(), choice.delta.logprobs.clear();
-  if (!out.empty()) send(std::move(out));
+  if (!out.empty()) send(out);
 }
 
 void Generation::show_completion(Choice& choice, std::string& out) {
   const Prompt& prompt = prompts_[choice.prompt];
   const bool with_prompt = options_.echo && !choice.shown;
-  std::string text;
-  if (with_prompt) {
-    if (!options_.return_token_ids) text = prompt.text;
-    if (!options_.only_echo) text += choice.delta.text;
-  } else if (!options_.only_echo) {
-    text = choice.delta.text;
+  std::string_view text = options_.only_echo ? std::string_view() : std::string_view(choice.delta.text);
+  std::string echoed;
+  if (with_prompt && !options_.return_token_ids) {
+    echoed = prompt.text;
+    echoed += text;
+    text = echoed;
   }
   const std::string logprobs = logprobs_json(choice, with_prompt);
-  const api::Usage usage = usage_of(choice);
+  api::Usage usage;
+  if (options_.continuous_usage) usage = usage_of(choice);
   api::CompletionChoice chunk;
   chunk.index = static_cast<int>(&choice - choices_.data());
   chunk.text = text;
@@ -72,7 +72,8 @@ void Generation::show_chat(Choice& choice, std::string& out) {
   const bool empty = options_.sparse_deltas && choice.delta.text.empty();
   if (empty && !choice.done && !options_.logprobs && !options_.return_token_ids) return;
   const std::string logprobs = logprobs_json(choice, false);
-  const api::Usage usage = usage_of(choice);
+  api::Usage usage;
+  if (options_.continuous_usage) usage = usage_of(choice);
   api::ChatChoice chunk;
   chunk.index = static_cast<int>(&choice - choices_.data());
   chunk.content = choice.delta.text;

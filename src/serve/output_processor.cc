@@ -1,6 +1,7 @@
 #include "serve/output_processor.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace vllm::serve {
 
@@ -40,9 +41,9 @@ size_t OutputProcessor::num_held_back() const {
   return 0;
 }
 
-std::string OutputProcessor::take(size_t end) {
+void OutputProcessor::take(size_t end, std::string& out) {
   end = std::max(end, sent_);
-  std::string out = text_.substr(sent_, end - sent_);
+  out.append(text_, sent_, end - sent_);
   sent_ = end;
   // Forget what no later match can reach.
   const size_t keep = longest_stop_;
@@ -51,45 +52,54 @@ std::string OutputProcessor::take(size_t end) {
     sent_ -= drop;
     unchecked_ -= std::min(unchecked_, drop);
   }
-  return out;
 }
 
-OutputDelta OutputProcessor::process(EngineOutput&& output) {
-  OutputDelta delta;
+// Tokens into text_, up to the one that completes a stop string; `used` counts it.
+std::optional<OutputProcessor::Match> OutputProcessor::read(const std::vector<TokenId>& tokens, bool hide_last,
+                                                            size_t& used) {
+  std::optional<Match> match;
+  while (used < tokens.size() && !match) {
+    const size_t before = text_.size();
+    const bool hidden = hide_last && used + 1 == tokens.size();
+    if (!hidden) detokenizer_.add(tokens[used], text_);
+    ++used, ++num_tokens_;
+    if (num_tokens_ <= options_.min_tokens) {
+      unchecked_ = text_.size();
+    } else if (text_.size() > before) {
+      match = find_stop(text_.size() - before);
+    }
+  }
+  return match;
+}
+
+size_t OutputProcessor::process(EngineOutput&& output, OutputDelta& delta) {
   delta.finish_reason = output.finish_reason;
   if (output.stop_token) delta.stop_reason = *output.stop_token;
   const size_t count = output.new_token_ids.size();
   // The token that made the engine stop (EOS or a stop id) is reported, but its text is not part of the answer.
   const bool hide_last = output.finish_reason == FinishReason::kStop && !options_.include_stop_str_in_output;
   size_t used = 0;
-  std::optional<Match> match;
-  while (used < count && !match) {
-    const bool hidden = hide_last && used + 1 == count;
-    std::string piece = hidden ? std::string() : detokenizer_.add(output.new_token_ids[used]);
-    ++used, ++num_tokens_;
-    text_ += piece;
-    if (num_tokens_ <= options_.min_tokens && num_tokens_ > 0 && options_.min_tokens > 0) {
-      unchecked_ = text_.size();
-    } else if (!piece.empty()) {
-      match = find_stop(piece.size());
+  if (options_.stop.empty()) {  // nothing to look for, nothing to hold back
+    for (; used < count; ++used) {
+      if (!hide_last || used + 1 < count) detokenizer_.add(output.new_token_ids[used], delta.text);
     }
-  }
-  if (match) {
+    if (delta.finish_reason) delta.text += detokenizer_.finish();
+  } else if (const std::optional<Match> match = read(output.new_token_ids, hide_last, used)) {
     delta.finish_reason = FinishReason::kStop;
     delta.stop_reason = options_.stop[match->index];
     delta.stopped_by_string = true;
-    delta.text = take(options_.include_stop_str_in_output ? match->end : match->begin);
+    take(options_.include_stop_str_in_output ? match->end : match->begin, delta.text);
   } else if (delta.finish_reason) {
     text_ += detokenizer_.finish();
-    delta.text = take(text_.size());
+    take(text_.size(), delta.text);
   } else {
-    delta.text = take(text_.size() - num_held_back());
+    take(text_.size() - num_held_back(), delta.text);
   }
-  output.new_token_ids.resize(used);
+  const auto last = output.new_token_ids.begin() + static_cast<std::ptrdiff_t>(used);
+  delta.token_ids.insert(delta.token_ids.end(), output.new_token_ids.begin(), last);
   if (output.logprobs.size() > used) output.logprobs.resize(used);
-  delta.token_ids = std::move(output.new_token_ids);
-  delta.logprobs = std::move(output.logprobs);
-  return delta;
+  std::move(output.logprobs.begin(), output.logprobs.end(), std::back_inserter(delta.logprobs));
+  return used;
 }
 
 }  // namespace vllm::serve

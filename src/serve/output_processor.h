@@ -21,7 +21,7 @@ struct OutputOptions {
   int min_tokens = 0;  // stop strings count only in what comes after this many tokens
 };
 
-/// What one engine output adds to a choice. Tokens and logprobs end at the token that completed a stop string.
+/// What engine outputs add to a choice. Tokens and logprobs end at the token that completed a stop string.
 struct OutputDelta {
   std::string text;  // certain by now: never part of a stop string, never half a character
   std::vector<TokenId> token_ids;
@@ -35,16 +35,18 @@ class OutputProcessor {
  public:
   OutputProcessor(std::shared_ptr<const text::Tokenizer> tokenizer, OutputOptions options,
                   const std::vector<TokenId>& prompt_tail = {});
-  /// Not to be called again after a delta with a finish_reason.
-  OutputDelta process(EngineOutput&& output);
+  /// Add what `output` says to `delta`; returns the number of new tokens. Not to be called again once it has a
+  /// finish_reason.
+  size_t process(EngineOutput&& output, OutputDelta& delta);
 
  private:
   struct Match {
     size_t begin, end, index;  // of options_.stop
   };
   std::optional<Match> find_stop(size_t num_new_bytes) const;
-  size_t num_held_back() const;  // bytes at the end of text_ that may begin a stop string
-  std::string take(size_t end);  // text_[sent_, end), now sent
+  size_t num_held_back() const;             // bytes at the end of text_ that may begin a stop string
+  void take(size_t end, std::string& out);  // text_[sent_, end), now sent
+  std::optional<Match> read(const std::vector<TokenId>& tokens, bool hide_last, size_t& used);
 
   text::Detokenizer detokenizer_;
   OutputOptions options_;

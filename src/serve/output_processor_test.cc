@@ -35,7 +35,8 @@ Outcome run(std::string_view text, OutputOptions options, size_t group, FinishRe
                                 tokens.begin() + static_cast<long>(std::min(i + group, tokens.size())));
     output.logprobs.resize(output.new_token_ids.size());
     if (i + group >= tokens.size()) output.finish_reason = end;
-    OutputDelta delta = processor.process(std::move(output));
+    OutputDelta delta;
+    processor.process(std::move(output), delta);
     EXPECT_EQ(delta.logprobs.size(), delta.token_ids.size());
     out.text += delta.text, out.deltas.push_back(delta.text), out.num_tokens += delta.token_ids.size();
     out.finish = delta.finish_reason, out.reason = delta.stop_reason;

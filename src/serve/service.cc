@@ -92,22 +92,30 @@ struct Service::Impl : std::enable_shared_from_this<Service::Impl> {
 
   // The one thread that turns outputs into answers, so a request's outputs keep their order.
   void deliver() {
+    struct Addressee {
+      std::shared_ptr<Generation> generation;  // null: nobody waits for it any more
+      size_t choice = 0;
+    };
+    std::vector<Addressee> addressees;
     while (auto batch = outputs.pop()) {
-      for (EngineOutput& output : *batch) deliver_one(std::move(output));
+      const double now_s = steady_now_s();
+      addressees.clear();
+      {
+        std::lock_guard lock(mutex);
+        for (const EngineOutput& output : *batch) {
+          Addressee& to = addressees.emplace_back();
+          auto it = open_sequences.find(output.id);
+          if (it == open_sequences.end()) continue;
+          to = {it->second.first, it->second.second};
+          if (output.finish_reason) open_sequences.erase(it);
+        }
+      }
+      for (size_t i = 0; i < addressees.size(); ++i) {
+        Addressee& to = addressees[i];
+        if (to.generation) to.generation->on_output(to.choice, std::move((*batch)[i]), now_s);
+        to.generation.reset();
+      }
     }
-  }
-
-  void deliver_one(EngineOutput&& output) {
-    std::shared_ptr<Generation> generation;
-    size_t index = 0;
-    {
-      std::lock_guard lock(mutex);
-      auto it = open_sequences.find(output.id);
-      if (it == open_sequences.end()) return;
-      generation = it->second.first, index = it->second.second;
-      if (output.finish_reason) open_sequences.erase(it);
-    }
-    generation->on_output(index, std::move(output));
   }
 
   // Count a request as open until the returned handle goes.

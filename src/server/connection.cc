@@ -19,6 +19,7 @@ using boost::system::error_code;
 
 namespace {
 
+constexpr size_t kKeptBytes = size_t{64} << 10;  // of a buffer that is used again: a large answer's is given back
 constexpr size_t kReadBytes = size_t{16} << 10;
 constexpr size_t kDrainBytes = size_t{256} << 10;  // of a refused request's body: read rather than close the connection
 
@@ -69,6 +70,13 @@ void Connection::cut() {
   signal();
 }
 
+void Connection::forget(std::string& buffer) {
+  if (buffer.capacity() > kKeptBytes)
+    std::string().swap(buffer);
+  else
+    buffer.clear();
+}
+
 // Sleep until signal() or the deadline. Only run() and what it calls wait, one at a time.
 Connection::Awaitable<> Connection::wait(Clock::time_point deadline) {
   if (!signalled_) {
@@ -97,15 +105,15 @@ void Connection::start_read() {
 
 void Connection::start_write() {
   if (writing_ || broken_ || out_sent_ == out_.size()) return;
-  write_progress_ = Clock::now();
   // Straight to the socket, which nearly always takes everything at once.
   const bool written = tls_ ? write_some_tls() : write_some();
   if (!written) broken_ = true;
   if (out_sent_ == out_.size()) {
-    out_.clear();
+    forget(out_);
     out_sent_ = 0;
   }
   if (broken_ || out_.empty()) return;
+  write_progress_ = Clock::now();
   writing_ = true;
   socket_.async_wait(Socket::wait_write, [self = shared_from_this()](error_code ec) {
     self->writing_ = false;

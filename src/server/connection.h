@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   /// Look at the state again: draining has begun.
   void signal();
+  /// The exchange has something new.
+  void on_output();
   /// Close at once; the open request sees a disconnect.
   void cut();
 
@@ -43,6 +46,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Awaitable<bool> read_head(RequestParser& parser);
   Awaitable<bool> read_body(RequestParser& parser, serve::HttpResponse& refusal);
   Awaitable<Next> run_handler(const Decision& decision, serve::HttpRequest& request);
+  Awaitable<bool> deliver(const Decision& decision);
   Awaitable<Next> send(serve::HttpResponse& response, const Decision& decision, bool keep_alive);
   Awaitable<bool> flush();
   Awaitable<> linger();
@@ -61,6 +65,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void put_stream_bytes(std::string_view bytes);
   void log_access(const Decision& decision, int status);
   void observe(const Decision& decision, size_t response_bytes);
+  void take_answer(const Decision& decision);
+  bool pump();
+  static void forget(std::string& buffer);
   bool gone() const { return broken_ || eof_; }
 
   std::shared_ptr<Loop> loop_;
@@ -83,6 +90,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
   size_t out_sent_ = 0;
   bool writing_ = false, broken_ = false;
   Clock::time_point write_progress_{};
+
+  // The answer that a handler is making, from the call to its last byte.
+  struct Answer {
+    std::shared_ptr<Exchange> exchange;
+    bool ended = false;      // nothing follows
+    bool streaming = false;  // its head is out
+    bool comments = false;   // silence is broken by SSE comments
+    bool cut = false;        // without a proper end
+    size_t response_bytes = 0;
+    Clock::time_point last_output{};
+  };
+  std::optional<Answer> answer_;
+  std::string spare_;  // buffer that is swapped with the exchange's
 
   // The request being answered.
   bool keep_alive_ = false, http10_ = false, head_only_ = false, chunked_ = false;

@@ -1,8 +1,6 @@
 // Connection: the way of an answer to the socket.
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
-
 #include "base/log.h"
 #include "server/connection.h"
 #include "server/response.h"
@@ -28,23 +26,22 @@ Connection::Awaitable<Connection::Next> Connection::send(serve::HttpResponse& re
 }
 
 Connection::Awaitable<Connection::Next> Connection::run_handler(const Decision& decision, serve::HttpRequest& request) {
-  // Woken from any thread. Holds the loop, so that a handler that outlives the server posts into memory that is there.
-  auto wake = [loop = loop_, weak = weak_from_this()] {
-    asio::post(loop->context, [weak] {
-      if (auto self = weak.lock()) self->signal();
-    });
-  };
+  // Woken from any thread. Holds the loop, so that a handler that outlives the server wakes something that is there.
+  auto wake = [loop = loop_, weak = weak_from_this()] { loop->wake(weak); };
   auto exchange = std::make_shared<Exchange>(wake, app_->options.max_pending_bytes);
   app_->begin_request();
   // However this ends, the handler learns that nobody listens any more, and the drain that the request is over.
   struct End {
-    std::shared_ptr<App> app;
+    Connection& connection;
     std::shared_ptr<Exchange> exchange;
     ~End() {
+      connection.answer_.reset();
       exchange->disconnect();
-      app->end_request();
+      connection.app_->end_request();
     }
-  } end{app_, exchange};
+  } end{*this, exchange};
+  answer_.emplace().exchange = exchange;
+  answer_->last_output = Clock::now();
   {
     auto writer = Exchange::make_writer(exchange);
     try {
@@ -54,62 +51,80 @@ Connection::Awaitable<Connection::Next> Connection::run_handler(const Decision& 
       writer->respond(to_response(api::internal_error()));
     }
   }
-
   read_cap_ = kPipelineCap;
-  const auto keep_alive_interval = app_->options.sse_keep_alive_interval;
-  bool ended = false, streaming = false, comments = false;
-  size_t response_bytes = 0;
-  auto last_output = Clock::now();
+  const bool complete = co_await deliver(decision);
+  if (!complete) {
+    cut();
+    co_return Next::kClose;
+  }
+  exchange->finish();
+  observe(decision, answer_->streaming ? 0 : answer_->response_bytes);
+  co_return keep_alive_ ? Next::kRequest : Next::kClose;
+}
+
+/// Everything that the handler writes, until its end. While a stream runs, pump() does the work and this sleeps.
+Connection::Awaitable<bool> Connection::deliver(const Decision& decision) {
+  Answer& answer = *answer_;
   for (;;) {
     // Take more only when the socket has taken what there was: a lagging reader's bytes stay countable in the exchange.
-    if (out_.empty() && !ended) {
-      Exchange::Output output = exchange->take();
-      if (output.has_head && !output.stream) {
-        response_bytes = output.head.body.size();
-        put_head(output.head, decision, false);
-        if (!head_only_) out_ += output.head.body;
-      } else if (output.has_head) {
-        streaming = true;
-        comments = keep_alive_interval.count() > 0 && output.head.content_type.starts_with("text/event-stream");
-        put_head(output.head, decision, true);
-      }
-      if (!output.bytes.empty()) put_stream_bytes(output.bytes);
-      ended = output.ended;
-      if (output.cut) {
-        cut();
-        break;
-      }
-      if (ended && streaming && chunked_ && !head_only_) out_ += kLastChunk;
-      if (!out_.empty()) last_output = Clock::now();
-    }
+    if (out_.empty() && !answer.ended) take_answer(decision);
+    if (answer.cut) co_return false;
     start_write();
-    if (broken_ || (eof_ && !ended) || exchange->overflowed()) break;
-    exchange->set_socket_backlog(out_.size() - out_sent_);
-    if (out_.empty() && ended) break;
+    if (broken_ || (eof_ && !answer.ended) || answer.exchange->overflowed()) co_return false;
+    answer.exchange->set_socket_backlog(out_.size() - out_sent_);
+    if (out_.empty() && answer.ended) co_return true;
     auto deadline = kNever;
     if (!out_.empty())
       deadline = write_progress_ + app_->options.write_stall_timeout;
-    else if (comments)
-      deadline = last_output + keep_alive_interval;
-    if (Clock::now() >= deadline) {
-      if (!out_.empty()) {
-        cut();
-        break;
-      }
+    else if (answer.comments)
+      deadline = answer.last_output + app_->options.sse_keep_alive_interval;
+    if (deadline != kNever && Clock::now() >= deadline) {
+      if (!out_.empty()) co_return false;
       put_stream_bytes(": keep-alive\n\n");
-      last_output = Clock::now();
+      answer.last_output = Clock::now();
       continue;
     }
     start_read();  // notices that the client closes, also while nothing is to be written
     co_await wait(deadline);
   }
-  if (ended && out_.empty() && !broken_) {
-    exchange->finish();
-    observe(decision, streaming ? 0 : response_bytes);
-    co_return keep_alive_ ? Next::kRequest : Next::kClose;
+}
+
+/// Move what the exchange has into out_.
+void Connection::take_answer(const Decision& decision) {
+  Answer& answer = *answer_;
+  Exchange::Output output = answer.exchange->take();
+  if (output.has_head && !output.stream) {
+    answer.response_bytes = output.head.body.size();
+    put_head(output.head, decision, false);
+    if (!head_only_) out_ += output.head.body;
+  } else if (output.has_head) {
+    answer.streaming = true;
+    answer.comments =
+        app_->options.sse_keep_alive_interval.count() > 0 && output.head.content_type.starts_with("text/event-stream");
+    put_head(output.head, decision, true);
   }
-  cut();
-  co_return Next::kClose;
+  if (!output.bytes.empty()) put_stream_bytes(output.bytes);
+  answer.ended = output.ended;
+  answer.cut = output.cut;
+  if (answer.ended && answer.streaming && chunked_ && !head_only_) out_ += kLastChunk;
+  if (!out_.empty() && answer.comments) answer.last_output = Clock::now();
+}
+
+void Connection::on_output() {
+  if (!pump()) signal();
+}
+
+/// The middle of a stream, from the exchange to the socket without waking run(). False: something else than bytes came,
+/// or they did not all go; run() has to look.
+bool Connection::pump() {
+  if (!answer_ || !answer_->streaming || answer_->ended || broken_ || !out_.empty()) return false;
+  if (!answer_->exchange->take_bytes(spare_)) return false;
+  if (!spare_.empty()) put_stream_bytes(spare_);
+  forget(spare_);
+  start_write();
+  answer_->exchange->set_socket_backlog(out_.size() - out_sent_);
+  if (answer_->comments) answer_->last_output = Clock::now();
+  return !broken_ && out_.empty();
 }
 
 void Connection::put_stream_bytes(std::string_view bytes) {

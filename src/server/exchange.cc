@@ -10,7 +10,7 @@ class Exchange::Handle final : public serve::ResponseWriter {
   ~Handle() override { exchange_->abandon(); }
   void respond(serve::HttpResponse response) override { exchange_->respond(std::move(response)); }
   void start_stream(serve::HttpResponse head) override { exchange_->start_stream(std::move(head)); }
-  void write(std::string bytes) override { exchange_->write(std::move(bytes)); }
+  void write(std::string_view bytes) override { exchange_->write(bytes); }
   void end() override { exchange_->end(); }
   size_t pending_bytes() const override { return exchange_->pending_bytes(); }
   void on_disconnect(std::function<void()> callback) override { exchange_->on_disconnect(std::move(callback)); }
@@ -30,7 +30,7 @@ class Notice {
     if (wake) (*wake)();
     if (callback) callback();
   }
-  std::shared_ptr<const std::function<void()>> wake;
+  const std::function<void()>* wake = nullptr;
   std::function<void()> callback;
 
  private:
@@ -40,7 +40,7 @@ class Notice {
 }  // namespace
 
 Exchange::Exchange(std::function<void()> wake, size_t max_pending_bytes)
-    : wake_(std::make_shared<const std::function<void()>>(std::move(wake))), max_pending_bytes_(max_pending_bytes) {}
+    : wake_(std::move(wake)), max_pending_bytes_(max_pending_bytes) {}
 
 std::shared_ptr<serve::ResponseWriter> Exchange::make_writer(std::shared_ptr<Exchange> exchange) {
   return std::make_shared<Handle>(std::move(exchange));
@@ -48,6 +48,8 @@ std::shared_ptr<serve::ResponseWriter> Exchange::make_writer(std::shared_ptr<Exc
 
 void Exchange::close_locked(std::function<void()>& callback) {
   phase_ = Phase::kClosed;
+  closed_.store(true, std::memory_order_release);
+  waiting_bytes_.store(0, std::memory_order_relaxed);
   output_ = {};
   output_.cut = true;
   callback = std::move(disconnect_callback_);
@@ -61,7 +63,7 @@ void Exchange::respond(serve::HttpResponse response) {
   output_.has_head = output_.ended = true;
   output_.head = std::move(response);
   disconnect_callback_ = nullptr;
-  if (!std::exchange(wake_sent_, true)) notice.wake = wake_;
+  if (!std::exchange(wake_sent_, true)) notice.wake = &wake_;
 }
 
 void Exchange::start_stream(serve::HttpResponse head) {
@@ -70,21 +72,21 @@ void Exchange::start_stream(serve::HttpResponse head) {
   phase_ = Phase::kStreaming;
   output_.has_head = output_.stream = true;
   output_.head = std::move(head);
-  if (!std::exchange(wake_sent_, true)) notice.wake = wake_;
+  if (!std::exchange(wake_sent_, true)) notice.wake = &wake_;
 }
 
-void Exchange::write(std::string bytes) {
+void Exchange::write(std::string_view bytes) {
   Notice notice(mutex_);
   if (phase_ != Phase::kStreaming || bytes.empty()) return;
-  if (output_.bytes.size() + socket_backlog_ + bytes.size() > max_pending_bytes_) {
+  const size_t waiting = output_.bytes.size() + bytes.size();
+  if (waiting + socket_backlog_.load(std::memory_order_relaxed) > max_pending_bytes_) {
     close_locked(notice.callback);
     wake_sent_ = false;  // the connection may sleep on a full socket, with an older wake-up still unanswered
-  } else if (output_.bytes.empty()) {
-    output_.bytes = std::move(bytes);
   } else {
     output_.bytes += bytes;
+    waiting_bytes_.store(waiting, std::memory_order_relaxed);
   }
-  if (!std::exchange(wake_sent_, true)) notice.wake = wake_;
+  if (!std::exchange(wake_sent_, true)) notice.wake = &wake_;
 }
 
 void Exchange::end() {
@@ -93,12 +95,7 @@ void Exchange::end() {
   phase_ = Phase::kComplete;
   output_.ended = true;
   disconnect_callback_ = nullptr;
-  if (!std::exchange(wake_sent_, true)) notice.wake = wake_;
-}
-
-size_t Exchange::pending_bytes() const {
-  std::lock_guard lock(mutex_);
-  return output_.bytes.size() + socket_backlog_;
+  if (!std::exchange(wake_sent_, true)) notice.wake = &wake_;
 }
 
 void Exchange::on_disconnect(std::function<void()> callback) {
@@ -122,39 +119,38 @@ void Exchange::abandon() {
     return;
   }
   disconnect_callback_ = nullptr;
-  if (!std::exchange(wake_sent_, true)) notice.wake = wake_;
+  if (!std::exchange(wake_sent_, true)) notice.wake = &wake_;
 }
 
 Exchange::Output Exchange::take() {
   std::lock_guard lock(mutex_);
   wake_sent_ = false;
-  socket_backlog_ += output_.bytes.size();
+  socket_backlog_.fetch_add(output_.bytes.size(), std::memory_order_relaxed);
+  waiting_bytes_.store(0, std::memory_order_relaxed);
   Output out = std::move(output_);
   output_ = {};
   output_.cut = phase_ == Phase::kClosed;
   return out;
 }
 
-bool Exchange::overflowed() const {
+bool Exchange::take_bytes(std::string& bytes) {
   std::lock_guard lock(mutex_);
-  return phase_ == Phase::kClosed;
-}
-
-void Exchange::set_socket_backlog(size_t bytes) {
-  std::lock_guard lock(mutex_);
-  socket_backlog_ = bytes;
+  if (phase_ != Phase::kStreaming || output_.has_head) return false;
+  wake_sent_ = false;
+  socket_backlog_.fetch_add(output_.bytes.size(), std::memory_order_relaxed);
+  waiting_bytes_.store(0, std::memory_order_relaxed);
+  bytes.swap(output_.bytes);
+  return true;
 }
 
 void Exchange::disconnect() {
   Notice notice(mutex_);
-  wake_ = nullptr;
   if (phase_ == Phase::kComplete) phase_ = Phase::kClosed;
   if (phase_ != Phase::kClosed) close_locked(notice.callback);
 }
 
 void Exchange::finish() {
-  Notice notice(mutex_);
-  wake_ = nullptr;
+  std::lock_guard lock(mutex_);
   if (phase_ == Phase::kComplete) phase_ = Phase::kClosed;
 }
 

@@ -3,7 +3,10 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <memory>
+#include <mutex>
 #include <unordered_set>
+#include <vector>
 
 namespace vllm::server {
 
@@ -16,6 +19,17 @@ struct Loop {
   boost::asio::generic::stream_protocol::socket reactor{context};
   std::unordered_set<Connection*> connections;  // touched on the loop's thread only
   bool stopping = false;                        // likewise: new connections are closed at once
+
+  /// Any thread: have `connection` look at its exchange. What comes while the loop is busy shares one turn of it.
+  void wake(const std::weak_ptr<Connection>& connection);
+
+ private:
+  void visit_woken();
+
+  std::mutex mutex_;  // guards the two below
+  std::vector<std::weak_ptr<Connection>> woken_;
+  bool turn_posted_ = false;
+  std::vector<std::weak_ptr<Connection>> visited_;  // of visit_woken(): keeps its memory
 };
 
 }  // namespace vllm::server

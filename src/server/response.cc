@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <charconv>
 #include <ctime>
 #include <iterator>
 
@@ -90,7 +91,10 @@ std::string response_head(const serve::HttpResponse& response, Framing framing, 
 }
 
 void append_chunk(std::string& out, std::string_view bytes) {
-  fmt::format_to(std::back_inserter(out), "{:x}\r\n", bytes.size());
+  char digits[2 * sizeof(size_t)];
+  const auto end = std::to_chars(digits, digits + sizeof digits, bytes.size(), 16).ptr;
+  out.append(digits, end);
+  out += "\r\n";
   out += bytes;
   out += "\r\n";
 }

@@ -22,7 +22,13 @@ class Detokenizer {
   Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, DetokenizerOptions options,
               const std::vector<TokenId>& prompt_tail = {});
   /// Take the next token; returns the text that is now certain (often empty in the middle of a character).
-  std::string add(TokenId token);
+  std::string add(TokenId token) {
+    std::string out;
+    add(token, out);
+    return out;
+  }
+  /// The same, at the end of `out`.
+  void add(TokenId token, std::string& out);
   /// The stream has ended: what is held back comes out, ill-formed bytes as U+FFFD.
   std::string finish();
 

@@ -190,7 +190,7 @@ class FakeWriter : public ResponseWriter {
     streaming = true;
     ++answers;
   }
-  void write(std::string bytes) override {
+  void write(std::string_view bytes) override {
     std::lock_guard lock(mutex_);
     body += bytes;
     changed_.notify_all();

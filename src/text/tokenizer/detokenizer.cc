@@ -5,9 +5,8 @@
 namespace vllm::text {
 namespace {
 
-// Takes from `pending` what is certain: whole characters and parts that are ill-formed whatever follows.
-std::string take_certain(std::string& pending) {
-  std::string out;
+// Moves from `pending` to `out` what is certain: whole characters and parts that are ill-formed whatever follows.
+void take_certain(std::string& pending, std::string& out) {
   std::string_view rest = pending;
   while (!rest.empty()) {
     const size_t good = valid_utf8_prefix(rest);
@@ -20,7 +19,6 @@ std::string take_certain(std::string& pending) {
     rest.remove_prefix(step.length);
   }
   pending.erase(0, pending.size() - rest.size());
-  return out;
 }
 
 }  // namespace
@@ -31,15 +29,18 @@ Detokenizer::Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, Detokenizer
   for (const TokenId token : prompt_tail) add(token);  // leaves the bytes of a character that the prompt began
 }
 
-std::string Detokenizer::add(TokenId token) {
-  if (options_.skip_special_tokens && tokenizer_->is_special(token)) return {};
+void Detokenizer::add(TokenId token, std::string& out) {
+  if (options_.skip_special_tokens && tokenizer_->is_special(token)) return;
   std::string_view bytes = tokenizer_->token_bytes(token);
-  if (bytes.empty()) return {};
+  if (bytes.empty()) return;
   if (at_start_ && tokenizer_->strips_leading_space() && bytes.starts_with(' ')) bytes.remove_prefix(1);
   at_start_ = false;
-  if (pending_.empty() && is_utf8(bytes)) return std::string(bytes);
+  if (pending_.empty() && is_utf8(bytes)) {
+    out += bytes;
+    return;
+  }
   pending_ += bytes;
-  return take_certain(pending_);
+  take_certain(pending_, out);
 }
 
 std::string Detokenizer::finish() {
