@@ -22,7 +22,7 @@ if(VLLM_FUZZ)
 endif()
 
 find_program(VLLM_MOLD mold)
-if(VLLM_MOLD)
+if(VLLM_MOLD AND NOT CMAKE_CROSSCOMPILING)  # a cross compiler looks for it under the target's name
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 12.1)
     add_link_options(-fuse-ld=mold)
   elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")

@@ -2,7 +2,8 @@
 #
 #   add_layer_library(engine_kv LAYER 62 SRCS block_pool.cc DEPS base types LIBS Boost::json TESTS block_pool_test.cc)
 #
-# SRCS   sources; *_avx2.cc and *_avx512.cc get their ISA's flags (run-time dispatch picks the function); only x86-64 compiles them
+# SRCS   sources; *_avx2.cc, *_avx512.cc, *_neondotprod.cc and so on get their ISA's flags (run-time dispatch picks the function); only
+#        x86-64 compiles *_avx*.cc, only 64-bit ARM *_neon*.cc (plain *_neon.cc needs no flags: every such CPU has it)
 # DEPS   our own targets (checked by layer), LIBS  third-party targets
 # TESTS  *_test.cc files, linked into <name>_test and run by ctest under the label `unit`
 # TEST_DEPS  further targets of ours that only the tests need
@@ -18,6 +19,10 @@ function(vllm_isa_flags)
       set_source_files_properties(${src} PROPERTIES COMPILE_OPTIONS "${VLLM_AVX512_FLAGS};-mavx512bf16")
     elseif(src MATCHES "_avx512\\.cc$")
       set_source_files_properties(${src} PROPERTIES COMPILE_OPTIONS "${VLLM_AVX512_FLAGS}")
+    elseif(src MATCHES "_neondotprod\\.cc$")
+      set_source_files_properties(${src} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
+    elseif(src MATCHES "_neoni8mm\\.cc$")
+      set_source_files_properties(${src} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod+i8mm+bf16")
     endif()
   endforeach()
 endfunction()
@@ -29,6 +34,9 @@ function(add_layer_library name)
   endif()
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     list(FILTER A_SRCS EXCLUDE REGEX "_avx[0-9a-z]*\\.cc$")
+  endif()
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    list(FILTER A_SRCS EXCLUDE REGEX "_neon[0-9a-z]*\\.cc$")
   endif()
   vllm_isa_flags(${A_SRCS})
   if(A_SRCS)
@@ -55,7 +63,11 @@ endfunction()
 # but AMX, which is emulated then. FILTER: the googletest names worth it.
 function(add_isa_tests name)
   cmake_parse_arguments(A "" "FILTER" "" ${ARGN})
-  foreach(isa reference avx2 avx512 amx)
+  set(isas reference avx2 avx512 amx)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    set(isas reference neon neon_dotprod amx)
+  endif()
+  foreach(isa ${isas})
     add_test(NAME ${name}_${isa} COMMAND ${name}_test --gtest_filter=${A_FILTER} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name}_${isa} PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT VLLM_CPU_ISA=${isa})
   endforeach()

@@ -5,6 +5,9 @@
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 #include <algorithm>
@@ -28,11 +31,18 @@ CpuIsa detect() {
                 __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
                 __builtin_cpu_supports("avx512vbmi2");
   CpuIsa best = avx512 ? CpuIsa::kAvx512 : avx2 ? CpuIsa::kAvx2 : CpuIsa::kReference;
+#elif defined(__aarch64__)
+  const unsigned long has = getauxval(AT_HWCAP), has2 = getauxval(AT_HWCAP2);
+  bool dotprod = has & HWCAP_ASIMDDP, i8mm = dotprod && (has2 & HWCAP2_I8MM) && (has2 & HWCAP2_BF16);
+  CpuIsa best = i8mm                ? CpuIsa::kNeonI8mm
+                : dotprod           ? CpuIsa::kNeonDotProd
+                : has & HWCAP_ASIMD ? CpuIsa::kNeon
+                                    : CpuIsa::kReference;
 #else
   CpuIsa best = CpuIsa::kReference;
 #endif
   if (auto wanted = env("VLLM_CPU_ISA")) {
-    for (CpuIsa isa : {CpuIsa::kReference, CpuIsa::kAvx2, CpuIsa::kAvx512}) {
+    for (CpuIsa isa : kCpuIsas) {
       if (*wanted == to_string(isa)) return std::min(isa, best);
     }
   }
@@ -151,6 +161,9 @@ std::string_view to_string(CpuIsa isa) {
     case CpuIsa::kReference: return "reference";
     case CpuIsa::kAvx2: return "avx2";
     case CpuIsa::kAvx512: return "avx512";
+    case CpuIsa::kNeon: return "neon";
+    case CpuIsa::kNeonDotProd: return "neon_dotprod";
+    case CpuIsa::kNeonI8mm: return "neon_i8mm";
   }
   return "unknown";
 }

@@ -4,9 +4,26 @@
 
 namespace vllm {
 
-enum class CpuIsa { kReference, kAvx2, kAvx512 };  // kAvx512 = F, BW, VL, DQ, VNNI, VBMI and VBMI2 together
+enum class CpuIsa {
+  kReference,
+  kAvx2,
+  kAvx512,       // F, BW, VL, DQ, VNNI, VBMI and VBMI2 together
+  kNeon,         // what every 64-bit ARM has
+  kNeonDotProd,  // dot products of bytes (most since Armv8.2)
+  kNeonI8mm,     // and products of small matrices of bytes, and of bfloat16 (Armv8.6)
+};
 
-/// The best ISA that the CPU and operating system support; VLLM_CPU_ISA=reference|avx2|avx512 lowers it (tests).
+/// Those of this architecture, from the lowest on: each can run what the ones before it can.
+#if defined(__x86_64__)
+inline constexpr CpuIsa kCpuIsas[] = {CpuIsa::kReference, CpuIsa::kAvx2, CpuIsa::kAvx512};
+#elif defined(__aarch64__)
+inline constexpr CpuIsa kCpuIsas[] = {CpuIsa::kReference, CpuIsa::kNeon, CpuIsa::kNeonDotProd, CpuIsa::kNeonI8mm};
+#else
+inline constexpr CpuIsa kCpuIsas[] = {CpuIsa::kReference};
+#endif
+
+/// The best ISA that the CPU and operating system support;
+/// VLLM_CPU_ISA=reference|avx2|avx512|neon|neon_dotprod|neon_i8mm lowers it (tests).
 CpuIsa cpu_isa();
 bool cpu_has_avx512_bf16();
 
@@ -16,12 +33,15 @@ bool cpu_has_avx512_bf16();
 enum class AmxUse { kNone, kNative, kEmulated };
 AmxUse amx_use();
 
-// The function for `isa`. Other processors have the generic one alone: there the files of these ISAs are not compiled.
+// The one of name_avx512, name_avx2, name_neon and name_generic for `isa`; the files of another architecture are not
+// compiled. Vectors of floats are the same for all of NEON.
 #if defined(__x86_64__)
-#define VLLM_BY_ISA(isa, avx512, avx2, generic) \
-  ((isa) == CpuIsa::kAvx512 ? (avx512) : (isa) == CpuIsa::kAvx2 ? (avx2) : (generic))
+#define VLLM_BY_ISA(isa, name) \
+  ((isa) == CpuIsa::kAvx512 ? name##_avx512 : (isa) == CpuIsa::kAvx2 ? name##_avx2 : name##_generic)
+#elif defined(__aarch64__)
+#define VLLM_BY_ISA(isa, name) ((isa) != CpuIsa::kReference ? name##_neon : name##_generic)
 #else
-#define VLLM_BY_ISA(isa, avx512, avx2, generic) (static_cast<void>(isa), (generic))
+#define VLLM_BY_ISA(isa, name) (static_cast<void>(isa), name##_generic)
 #endif
 std::string_view to_string(CpuIsa isa);
 /// "AMD EPYC (avx2 avx512f ...)": for logs and measurements.

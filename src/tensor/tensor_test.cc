@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/env.h"
 #include "tensor/arena.h"
 #include "tensor/buffer.h"
 #include "tensor/cpu_info.h"
@@ -80,6 +81,17 @@ TEST(ThreadPool, RunsEveryTileOnce) {
     }
   }
 }
+
+#if defined(__aarch64__)
+// deploy/arm64/check.sh runs this as several CPUs.
+TEST(CpuInfo, SeesWhatAnEmulatedCpuHas) {
+  const auto cpu = env("QEMU_CPU");
+  if (!cpu || env("VLLM_CPU_ISA")) GTEST_SKIP() << "QEMU_CPU is not set, or VLLM_CPU_ISA is";
+  if (*cpu == "max") EXPECT_EQ(cpu_isa(), CpuIsa::kNeonI8mm);
+  if (*cpu == "neoverse-n1") EXPECT_EQ(cpu_isa(), CpuIsa::kNeonDotProd);
+  if (*cpu == "cortex-a72") EXPECT_EQ(cpu_isa(), CpuIsa::kNeon);
+}
+#endif
 
 TEST(CpuInfo, SaysSomethingPlausible) {
   EXPECT_GE(usable_cpus(), 1);

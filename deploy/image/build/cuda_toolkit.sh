@@ -1,6 +1,6 @@
 #!/bin/sh
 # cuda_toolkit.sh ARCH: CUDA's compiler for this machine and libraries for ARCH (empty: the same) in /usr/local/cuda, from the
-# packages of cuda.lock; and in /cublaslt the tree that adds cuBLASLt to an image.
+# packages of cuda.lock; and in /cublaslt the tree that adds cuBLASLt to an image. CUDA_ROOT and CUBLASLT_ROOT: other folders.
 set -eu
 own=$(dpkg --print-architecture)
 target=${1:-$own}
@@ -21,7 +21,7 @@ fetch() {
 
 fetch "$own" "$work/host" nvidia-cuda-nvcc nvidia-cuda-crt nvidia-nvvm nvidia-cuda-cccl
 fetch "$target" "$work/target" nvidia-cuda-runtime nvidia-cublas nvidia-cuda-cupti
-cuda=/usr/local/cuda
+cuda=${CUDA_ROOT:-/usr/local/cuda} cublaslt=${CUBLASLT_ROOT:-/cublaslt}
 case $target in arm64) libraries=$cuda/targets/sbsa-linux ;; *) libraries=$cuda/targets/x86_64-linux ;; esac
 mkdir -p "$libraries"
 cp -a "$work/host/nvidia/cu13/." "$cuda/"
@@ -35,8 +35,8 @@ rm -rf "${cuda:?}/lib"
 if [ "$target" = "$own" ]; then ln -s "${libraries#"$cuda"/}/lib" "$cuda/lib"; else mkdir "$cuda/lib"; fi
 cp "$work"/target/nvidia_cublas-*.dist-info/licenses/License.txt "$cuda/NVIDIA-EULA.txt"
 
-mkdir -p /cublaslt/usr/local/cuda/lib64
-mv "$libraries/lib/libcublasLt.so.13" /cublaslt/usr/local/cuda/lib64/
-cp "$cuda/NVIDIA-EULA.txt" /cublaslt/usr/local/cuda/lib64/libcublasLt.LICENSE.txt
+mkdir -p "$cublaslt/usr/local/cuda/lib64"
+mv "$libraries/lib/libcublasLt.so.13" "$cublaslt/usr/local/cuda/lib64/"
+cp "$cuda/NVIDIA-EULA.txt" "$cublaslt/usr/local/cuda/lib64/libcublasLt.LICENSE.txt"
 rm -rf "$work" "$libraries/lib/libcublas.so.13" "$libraries/lib/libnvblas.so.13"
 "$cuda/bin/nvcc" --version

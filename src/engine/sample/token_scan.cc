@@ -29,12 +29,6 @@ const TokenScanKernels& token_scan_generic() {
   return kKernels;
 }
 
-const TokenScanKernels& token_scan() {
-#if defined(__x86_64__)
-  if (cpu_isa() == CpuIsa::kAvx512) return token_scan_avx512();
-  if (cpu_isa() == CpuIsa::kAvx2) return token_scan_avx2();
-#endif
-  return token_scan_generic();
-}
+const TokenScanKernels& token_scan() { return VLLM_BY_ISA(cpu_isa(), token_scan)(); }
 
 }  // namespace vllm::engine

@@ -24,6 +24,7 @@ struct TokenScanKernels {
 const TokenScanKernels& token_scan_generic();
 const TokenScanKernels& token_scan_avx2();
 const TokenScanKernels& token_scan_avx512();
+const TokenScanKernels& token_scan_neon();
 /// What this machine has (and VLLM_CPU_ISA allows).
 const TokenScanKernels& token_scan();
 

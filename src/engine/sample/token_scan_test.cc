@@ -22,6 +22,8 @@ std::vector<const TokenScanKernels*> all_kernels() {
 #if defined(__x86_64__)
   if (cpu_isa() >= CpuIsa::kAvx2) out.push_back(&token_scan_avx2());
   if (cpu_isa() >= CpuIsa::kAvx512) out.push_back(&token_scan_avx512());
+#elif defined(__aarch64__)
+  if (cpu_isa() >= CpuIsa::kNeon) out.push_back(&token_scan_neon());
 #endif
   return out;
 }

@@ -12,7 +12,7 @@ ActivationRows activation_rows_generic() {
 }
 
 ActivationRowFn pick(ActivationKind kind, CpuIsa isa) {
-  const ActivationRows r = VLLM_BY_ISA(isa, activation_rows_avx512, activation_rows_avx2, activation_rows_generic)();
+  const ActivationRows r = VLLM_BY_ISA(isa, activation_rows)();
   switch (kind) {
     case ActivationKind::kSilu: return r.silu;
     case ActivationKind::kGeluTanh: return r.gelu_tanh;

@@ -19,6 +19,7 @@ struct ActivationRows {
 };
 ActivationRows activation_rows_avx2();
 ActivationRows activation_rows_avx512();
+ActivationRows activation_rows_neon();
 
 struct Silu {
   template <class V>

@@ -8,7 +8,7 @@ namespace {
 
 void layer_norm_run_generic(const LayerNormRun& r) { layer_norm_run<VecGeneric>(r); }
 
-auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, layer_norm_run_avx512, layer_norm_run_avx2, layer_norm_run_generic); }
+auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, layer_norm_run); }
 
 }  // namespace
 

@@ -14,6 +14,7 @@ struct LayerNormRun {
 };
 void layer_norm_run_avx2(const LayerNormRun& r);
 void layer_norm_run_avx512(const LayerNormRun& r);
+void layer_norm_run_neon(const LayerNormRun& r);
 
 /// The sum of x - mean or of its square.
 template <class V, bool kSquare>

@@ -11,6 +11,7 @@ struct Avx2 {
   using F = __m256;
   using I = __m256i;
   static constexpr int kLanes = 8, kTokens = 4, kPlainTokens = 4, kChains = 1;
+  static constexpr int kRowSums = 1, kLeastTokens = 1;
   static constexpr bool kDotBFloat16 = false, kSignedBytes = true;  // vpmaddubsw would saturate with quants beyond 128
 
   static F zero() { return _mm256_setzero_ps(); }

@@ -7,6 +7,7 @@ namespace {
 
 struct Scalar {
   static constexpr int kLanes = 16, kTokens = 4, kPlainTokens = 4, kChains = 1;
+  static constexpr int kRowSums = 1, kLeastTokens = 1;
   static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
   struct F {
     float v[kLanes];

@@ -14,6 +14,7 @@ namespace {
 // weights, read once for each such slice, have been paid for many times over.
 constexpr int64_t kSliceTokens = 256;
 constexpr int64_t kTileTokens = 64;
+static_assert(kSliceTokens % 2 == 0 && kTileTokens % 2 == 0);  // pairs of tokens stay together
 constexpr int64_t kInlineElements = 8192;  // x smaller than this is prepared without waking the threads
 
 int num_terms(const LinearParams& p) { return p.two_term_x ? 2 : 1; }
@@ -57,19 +58,29 @@ PreparedX prepare(const Kernels& kernels, std::span<const LinearParams> ps, int6
     if (is_quantized(p.weight.dtype)) out.quantized[p.two_term_x] = p.two_term_x ? two_terms : one_term;
     if (p.weight.dtype == DType::kBFloat16) out.bfloat16 = align(two_terms + num_tokens * quantized_stride(k, 2));
   }
-  auto one_token = [&](int64_t t, int) {
+  auto two_tokens = [&](int64_t pair, int) {
+    const int64_t first = 2 * pair, last = std::min(first + 2, num_tokens);
+    const bool interleave = kernels.interleave != nullptr && last - first == 2;
     for (int terms : {1, 2}) {
-      std::byte* to = out.quantized[terms - 1];
-      if (to) kernels.quantize(out.x.row(t), k, terms, to + t * quantized_stride(k, terms));
+      std::byte* const to = out.quantized[terms - 1];
+      if (to == nullptr) continue;
+      const int64_t stride = quantized_stride(k, terms);
+      for (int64_t t = first; t < last; ++t) kernels.quantize(out.x.row(t), k, terms, to + t * stride);
+      if (interleave) kernels.interleave(to + first * stride, to + (first + 1) * stride, k, terms);
     }
-    if (out.bfloat16)
-      kernels.round_to_bfloat16(out.x.row(t), k, reinterpret_cast<float*>(out.bfloat16 + t * bfloat16_stride(k)));
+    if (std::byte* const to = out.bfloat16) {
+      const int64_t stride = bfloat16_stride(k);
+      for (int64_t t = first; t < last; ++t)
+        kernels.round_to_bfloat16(out.x.row(t), k, reinterpret_cast<float*>(to + t * stride));
+      if (interleave) kernels.interleave(to + first * stride, to + (first + 1) * stride, k, 0);
+    }
   };
+  const int64_t num_pairs = (num_tokens + 1) / 2;
   if (!out.quantized[0] && !out.quantized[1] && !out.bfloat16) return out;
   if (num_tokens * k <= kInlineElements) {
-    for (int64_t t = 0; t < num_tokens; ++t) one_token(t, 0);
+    for (int64_t pair = 0; pair < num_pairs; ++pair) two_tokens(pair, 0);
   } else {
-    pool.parallel_for(num_tokens, one_token);
+    pool.parallel_for(num_pairs, two_tokens);
   }
   return out;
 }

@@ -126,6 +126,9 @@ struct Kernels {
   // `tile` reads compact panels itself for up to so many tokens; for more, unpacking them first costs less.
   int compact_tokens = 0;
   void (*unpack_compact)(const std::byte* panels, int64_t k, std::byte* out) = linear::unpack_compact;
+  /// Or null: called with the prepared x of tokens 2i and 2i + 1 (x_terms 0: bfloat16) where both exist, for a `tile`
+  /// that wants them together. Tiles begin at even tokens.
+  void (*interleave)(void* even, void* odd, int64_t k, int x_terms) = nullptr;
 };
 const Kernels& scalar_kernels();
 const Kernels& avx2_kernels();
@@ -136,6 +139,9 @@ void try_amx_instructions();           // each of those that amx_kernels uses, o
 /// AMX with its tile unit in plain C++ (linear_tiles.h): the same bits on any CPU, slowly.
 const Kernels& amx_emulated_avx512_kernels();
 const Kernels& amx_emulated_kernels();
+const Kernels& neon_kernels();
+const Kernels& neon_dotprod_kernels();
+const Kernels& neon_i8mm_kernels();  // bfloat16 differs in the last bits
 
 /// Rows [first, first + 16) of an unpacked weight [n, k] as one panel; rows from n on are zero.
 void pack_panel(DType dtype, const void* weight, int64_t n, int64_t k, int64_t first, std::byte* panel);

@@ -34,6 +34,10 @@ std::vector<const Kernels*> available_kernels() {
   if (cpu_has_avx512_bf16()) out.push_back(&avx512_bf16_kernels());
   if (cpu_isa() >= CpuIsa::kAvx512) out.push_back(&avx512_kernels());
   if (cpu_isa() >= CpuIsa::kAvx2) out.push_back(&avx2_kernels());
+#elif defined(__aarch64__)
+  if (cpu_isa() >= CpuIsa::kNeonI8mm) out.push_back(&neon_i8mm_kernels());
+  if (cpu_isa() >= CpuIsa::kNeonDotProd) out.push_back(&neon_dotprod_kernels());
+  if (cpu_isa() >= CpuIsa::kNeon) out.push_back(&neon_kernels());
 #endif
   out.push_back(&scalar_kernels());
   return out;

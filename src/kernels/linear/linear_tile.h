@@ -6,7 +6,8 @@
 // B has: kLanes rows a vector; F (floats) and I (kLanes * 4 bytes, or kLanes int32) with load, bcast, mul, fma, fnma
 // (c - a * b), mul_add (fused where that is fast), dot and so on; kTokens and kPlainTokens, how many tokens share one
 // pass over the weight; kSignedBytes: dot takes 8-bit quants as signed, without their offset; kDotBFloat16: it
-// multiplies pairs of bfloat16 as they are (x too); kChains: how many sums of dot run side by side.
+// multiplies pairs of bfloat16 as they are (x too); kChains: how many sums of dot run side by side; kRowSums: how many
+// sums of few tokens share one pass over a panel, if its rows are several vectors; kLeastTokens of a tile.
 #include "kernels/linear/linear_layout.h"
 #include "kernels/simd/unroll.h"
 
@@ -126,35 +127,42 @@ VLLM_FORCE_INLINE void quantized_block(const typename B::I (&q)[8], const typena
   if constexpr (kFirst + N < T) quantized_block<B, D, T, kTerms, kFirst + N>(q, scale, min, x, x_stride, acc);
 }
 
-// acc[t] = the sum over all k, for T tokens and kLanes rows of a panel, from row kLane on.
-template <class B, DType D, int T, int kTerms, int kLane>
-VLLM_FORCE_INLINE void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride,
-                                     typename B::F (&acc)[T]) {
+// acc[v][t] = the sum over all k, for T tokens and V vectors of kLanes rows of a panel, from row `row` on.
+template <class B, DType D, int T, int kTerms, int V>
+VLLM_FORCE_INLINE void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride, int row,
+                                     typename B::F (&acc)[V][T]) {
   constexpr QuantLayout kLayout = quant_layout(D);
-  VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t] = B::zero();
+  VLLM_UNROLL for (int v = 0; v < V; ++v) { VLLM_UNROLL for (int t = 0; t < T; ++t) acc[v][t] = B::zero(); }
   for (int64_t units = k / (kBlock * kLayout.blocks_per_unit()); units > 0; --units) {
-    typename B::F d{}, dmin{};
+    typename B::F d[V]{}, dmin[V]{};
     if constexpr (kLayout.super) {
-      d = B::load_half(w + 2 * kLane);
-      if constexpr (kLayout.has_min) dmin = B::load_half(w + 2 * (kPanelRows + kLane));
+      VLLM_UNROLL for (int v = 0; v < V; ++v) {
+        const int lane = row + v * B::kLanes;
+        d[v] = B::load_half(w + 2 * lane);
+        if constexpr (kLayout.has_min) dmin[v] = B::load_half(w + 2 * (kPanelRows + lane));
+      }
       w += kLayout.header_bytes();
     }
     for (int b = 0; b < kLayout.blocks_per_unit();
          ++b, w += kLayout.block_bytes(), x += sizeof(QuantizedBlock<kTerms>)) {
-      typename B::I q[8];
-      typename B::F scale[2]{}, min[2]{};
-      load_quants<B, kLayout.bits>(w + 4 * kLane, q);
       const std::byte *scales = w + kLayout.quant_bytes(), *mins = scales + kLayout.scale_bytes();
-      VLLM_UNROLL for (int g = 0; g < kLayout.groups; ++g) {
-        if constexpr (kLayout.super) {
-          scale[g] = B::mul(d, B::load_int8(scales + g * kPanelRows + kLane));
-          if constexpr (kLayout.has_min) min[g] = B::mul(dmin, B::load_int8(mins + g * kPanelRows + kLane));  // < 64
-        } else {
-          scale[g] = B::load_half(scales + 2 * kLane);
-          if constexpr (kLayout.has_min) min[g] = B::load_half(mins + 2 * kLane);
+      VLLM_UNROLL for (int v = 0; v < V; ++v) {
+        const int lane = row + v * B::kLanes;
+        typename B::I q[8];
+        typename B::F scale[2]{}, min[2]{};
+        load_quants<B, kLayout.bits>(w + 4 * lane, q);
+        VLLM_UNROLL for (int g = 0; g < kLayout.groups; ++g) {
+          if constexpr (kLayout.super) {
+            scale[g] = B::mul(d[v], B::load_int8(scales + g * kPanelRows + lane));
+            if constexpr (kLayout.has_min)
+              min[g] = B::mul(dmin[v], B::load_int8(mins + g * kPanelRows + lane));  // < 64
+          } else {
+            scale[g] = B::load_half(scales + 2 * lane);
+            if constexpr (kLayout.has_min) min[g] = B::load_half(mins + 2 * lane);
+          }
         }
+        quantized_block<B, D, T, kTerms>(q, scale, min, x, x_stride, acc[v]);
       }
-      quantized_block<B, D, T, kTerms>(q, scale, min, x, x_stride, acc);
     }
   }
 }
@@ -297,13 +305,19 @@ inline void tile(const TileArgs& args, const std::byte* panel, size_t panel_byte
   constexpr int kVectors = kPanels * kPanelRows / B::kLanes;
   typename B::F acc[T][kVectors];
   if constexpr (is_quantized(D)) {
-    static_assert(kPanels == 1 && (kVectors == 1 || kVectors == 2));
-    typename B::F half[T];
-    quantized_sum<B, D, T, kTerms, 0>(panel, args.k, x, args.x_stride, half);
-    VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t][0] = half[t];
-    if constexpr (kVectors == 2) {
-      quantized_sum<B, D, T, kTerms, kPanelRows / 2>(panel, args.k, x, args.x_stride, half);
-      VLLM_UNROLL for (int t = 0; t < T; ++t) acc[t][1] = half[t];
+    static_assert(kPanels == 1);
+    constexpr int kTogether = B::kRowSums / T < 1 ? 1 : B::kRowSums / T < kVectors ? B::kRowSums / T : kVectors;
+    auto pass = [&](int v) __attribute__((always_inline)) {
+      typename B::F part[kTogether][T];
+      quantized_sum<B, D, T, kTerms, kTogether>(panel, args.k, x, args.x_stride, v * B::kLanes, part);
+      VLLM_UNROLL for (int t = 0; t < T; ++t) {
+        VLLM_UNROLL for (int i = 0; i < kTogether; ++i) acc[t][v + i] = part[i][t];
+      }
+    };
+    if constexpr (kVectors <= 2) {
+      VLLM_UNROLL for (int v = 0; v < kVectors; v += kTogether) pass(v);
+    } else {
+      for (int v = 0; v < kVectors; v += kTogether) pass(v);
     }
   } else if constexpr (kCompact) {
     compact_sum<B, T>(panel, args.k, x, args.x_stride, acc);
@@ -329,7 +343,7 @@ inline void token_loop(const TileArgs& args, const std::byte* panel, size_t pane
                                              static_cast<const std::byte*>(args.x) + token * args.x_stride,
                                              args.out + token * args.out_stride);
   }
-  if constexpr (T > 1) {
+  if constexpr (T > B::kLeastTokens) {
     if (token < args.num_tokens)
       token_loop<B, D, T / 2, kPanels, kTerms, kCompact>(args, panel, panel_bytes, row, token);
   }
@@ -349,8 +363,10 @@ void tile_of_type(const TileArgs& args) {
     for (; args.num_tokens > 1 && args.rows - row > kPanelRows; row += 2 * kPanelRows, panel += 2 * bytes)
       token_loop<B, D, B::kPlainTokens, 2, 1>(args, panel, bytes, row, 0);
   } else if constexpr (!is_quantized(D)) {
-    for (; args.num_tokens == 1 && args.rows - row > 3 * kPanelRows; row += 4 * kPanelRows, panel += 4 * bytes)
-      token_loop<B, D, 1, 4, 1>(args, panel, bytes, row, 0);
+    constexpr int kPanels = B::kLanes / 2;  // 8 sums
+    for (; args.num_tokens == 1 && args.rows - row > (kPanels - 1) * kPanelRows;
+         row += kPanels * kPanelRows, panel += kPanels * bytes)
+      token_loop<B, D, 1, kPanels, 1>(args, panel, bytes, row, 0);
   }
   constexpr int kTokens = is_quantized(D) ? B::kTokens : B::kPlainTokens;
   for (; row < args.rows; row += kPanelRows, panel += bytes)
@@ -366,11 +382,8 @@ void compact_tile(const TileArgs& args) {
 }
 
 template <class B>
-void tile_of_any_type(const TileArgs& args) {
+void tile_of_quantized_type(const TileArgs& args) {
   switch (args.dtype) {
-    case DType::kFloat32: return tile_of_type<B, DType::kFloat32>(args);
-    case DType::kFloat16: return tile_of_type<B, DType::kFloat16>(args);
-    case DType::kBFloat16: return tile_of_type<B, DType::kBFloat16>(args);
     case DType::kQ4_0: return tile_of_type<B, DType::kQ4_0>(args);
     case DType::kQ4_1: return tile_of_type<B, DType::kQ4_1>(args);
     case DType::kQ5_0: return tile_of_type<B, DType::kQ5_0>(args);
@@ -382,6 +395,16 @@ void tile_of_any_type(const TileArgs& args) {
     case DType::kQ5_K: return tile_of_type<B, DType::kQ5_K>(args);
     case DType::kQ6_K: return tile_of_type<B, DType::kQ6_K>(args);
     default: return;
+  }
+}
+
+template <class B>
+void tile_of_any_type(const TileArgs& args) {
+  switch (args.dtype) {
+    case DType::kFloat32: return tile_of_type<B, DType::kFloat32>(args);
+    case DType::kFloat16: return tile_of_type<B, DType::kFloat16>(args);
+    case DType::kBFloat16: return tile_of_type<B, DType::kBFloat16>(args);
+    default: return tile_of_quantized_type<B>(args);
   }
 }
 

@@ -30,5 +30,6 @@ inline int64_t padded_head_dim(int64_t head_dim) { return (head_dim + 15) / 16 *
 void attend_generic(const AttentionTask& task);
 void attend_avx2(const AttentionTask& task);
 void attend_avx512(const AttentionTask& task);
+void attend_neon(const AttentionTask& task);
 
 }  // namespace vllm

@@ -6,7 +6,7 @@
 namespace vllm {
 namespace {
 
-auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, attend_avx512, attend_avx2, attend_generic); }
+auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, attend); }
 
 int64_t queries_per_task(int64_t group) { return std::max<int64_t>(1, kAttentionMaxRows / group); }
 

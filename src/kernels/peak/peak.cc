@@ -38,16 +38,26 @@ double compute_seconds(const ThreadPool& pool) {
 
 PeakRates measure_peaks(ThreadPool& pool) {
   const peak::Loops* loops = &peak::generic_loops();
-  const peak::Loop* bfloat16 = &loops->bfloat16;
+  const peak::Loop *int8 = &loops->int8, *bfloat16 = &loops->bfloat16;
 #if defined(__x86_64__)
   if (cpu_isa() == CpuIsa::kAvx2) loops = &peak::avx2_loops();
   if (cpu_isa() == CpuIsa::kAvx512) loops = &peak::avx512_loops();
+  int8 = &loops->int8;
   if (cpu_has_avx512_bf16()) bfloat16 = &peak::avx512_bf16_loops().bfloat16;
+  const char* isa = loops->isa;
+#elif defined(__aarch64__)
+  if (cpu_isa() >= CpuIsa::kNeon) loops = &peak::neon_loops(), int8 = &loops->int8;
+  if (cpu_isa() >= CpuIsa::kNeonDotProd) int8 = &peak::neon_dotprod_loops().int8;
+  if (cpu_isa() >= CpuIsa::kNeonI8mm)
+    int8 = &peak::neon_i8mm_loops().int8, bfloat16 = &peak::neon_i8mm_loops().bfloat16;
+  const char* isa = cpu_isa() == CpuIsa::kReference ? loops->isa : to_string(cpu_isa()).data();
+#else
+  const char* isa = loops->isa;
 #endif
-  return {.int8_ops = rate(loops->int8, pool),
+  return {.int8_ops = rate(*int8, pool),
           .bfloat16_flops = rate(*bfloat16, pool),
           .float_flops = rate(loops->float32, pool),
-          .isa = loops->isa};
+          .isa = isa};
 }
 
 double measure_read_bandwidth(std::span<const std::byte> memory, ThreadPool& pool, int passes) {

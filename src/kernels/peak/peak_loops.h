@@ -19,5 +19,8 @@ const Loops& generic_loops();
 const Loops& avx2_loops();
 const Loops& avx512_loops();
 const Loops& avx512_bf16_loops();  // bfloat16 alone
+const Loops& neon_loops();
+const Loops& neon_dotprod_loops();  // int8 alone
+const Loops& neon_i8mm_loops();     // int8 and bfloat16
 
 }  // namespace vllm::peak

@@ -15,7 +15,7 @@ TEST(Peak, RatesAreThoseOfARealMachine) {
   EXPECT_GT(rates.float_flops, 1e7);
   EXPECT_LT(rates.float_flops, 1e13);
   EXPECT_EQ(rates.int8_ops > 0, cpu_isa() != CpuIsa::kReference);
-  EXPECT_EQ(rates.bfloat16_flops > 0, cpu_has_avx512_bf16());
+  EXPECT_EQ(rates.bfloat16_flops > 0, cpu_has_avx512_bf16() || cpu_isa() == CpuIsa::kNeonI8mm);
   EXPECT_LT(rates.int8_ops, 1e14);
 }
 

@@ -10,9 +10,7 @@ void residual_add_row_generic(float* x, const float* y, int64_t n, float scale) 
   residual_add_row<VecGeneric>(x, y, n, scale);
 }
 
-auto pick(CpuIsa isa) {
-  return VLLM_BY_ISA(isa, residual_add_row_avx512, residual_add_row_avx2, residual_add_row_generic);
-}
+auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, residual_add_row); }
 
 }  // namespace
 

@@ -6,6 +6,7 @@ namespace vllm {
 
 void residual_add_row_avx2(float* x, const float* y, int64_t n, float scale);
 void residual_add_row_avx512(float* x, const float* y, int64_t n, float scale);
+void residual_add_row_neon(float* x, const float* y, int64_t n, float scale);
 
 template <class V>
 inline __attribute__((always_inline)) void residual_add_row(float* x, const float* y, int64_t n, float scale) {

@@ -8,7 +8,7 @@ namespace {
 
 void rms_norm_row_generic(const RmsNormRow& r) { rms_norm_row<VecGeneric>(r); }
 
-auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, rms_norm_row_avx512, rms_norm_row_avx2, rms_norm_row_generic); }
+auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, rms_norm_row); }
 
 }  // namespace
 

@@ -14,6 +14,7 @@ struct RmsNormRow {
 };
 void rms_norm_row_avx2(const RmsNormRow& r);
 void rms_norm_row_avx512(const RmsNormRow& r);
+void rms_norm_row_neon(const RmsNormRow& r);
 
 template <class V>
 inline __attribute__((always_inline)) void rms_norm_row(const RmsNormRow& r) {

@@ -8,7 +8,7 @@ namespace {
 
 void rope_token_generic(const RopeToken& r) { rope_token<VecGeneric>(r); }
 
-auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, rope_token_avx512, rope_token_avx2, rope_token_generic); }
+auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, rope_token); }
 
 }  // namespace
 

@@ -12,6 +12,7 @@ struct RopeToken {
 };
 void rope_token_avx2(const RopeToken& r);
 void rope_token_avx512(const RopeToken& r);
+void rope_token_neon(const RopeToken& r);
 
 template <class V>
 inline __attribute__((always_inline)) void rope_token(const RopeToken& r) {

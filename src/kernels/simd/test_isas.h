@@ -7,7 +7,7 @@
 namespace vllm {
 inline std::vector<CpuIsa> runnable_isas() {
   std::vector<CpuIsa> isas;
-  for (CpuIsa isa : {CpuIsa::kReference, CpuIsa::kAvx2, CpuIsa::kAvx512}) {
+  for (CpuIsa isa : kCpuIsas) {
     if (isa <= cpu_isa()) isas.push_back(isa);
   }
   return isas;
