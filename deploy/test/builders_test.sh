@@ -12,7 +12,8 @@ settings='{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{json .Config.Env}} 
 for builder in "$@"; do
   image=vllm-openai-cpu:$builder
   BUILDER=$builder PROGRAM=source "$here/build_image.sh" vllm-openai-cpu "$image"
-  "$docker" image inspect -f "$settings" "$image" > "$work/$builder"
+  # Buildah adds its version; no Cmd is null or an empty list.
+  "$docker" image inspect -f "$settings" "$image" | sed 's/"io.buildah.version":"[^"]*",//; s/^\([^ ]*\) null /\1 [] /' > "$work/$builder"
   "$docker" run --rm --network none --entrypoint sh "$image" -c 'vllm --version
     find / -xdev -type f ! -path "/proc/*" ! -path "/sys/*" ! -path "/etc/host*" ! -path /etc/resolv.conf ! -path "/var/log/*" ! -path "/var/cache/*" ! -path "/var/lib/dpkg/*" -exec stat -c "%A %u:%g %s %n" {} + | sort -k4
     sha256sum /usr/local/bin/*' >> "$work/$builder" || { echo "builders_test.sh: $builder: the image does not run" >&2; exit 1; }

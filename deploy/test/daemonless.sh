@@ -5,7 +5,8 @@ tool=$1; shift
 docker=${DOCKER:-docker}
 command -v "$tool" >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends "$tool" runc >/dev/null; }
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Stages of other targets stay mounted.
+trap 'umount -R "$work/graph/overlay" 2>/dev/null || true; rm -rf "$work"' EXIT
 # vfs, their choice where they are not sure of another, copies the whole tree for every layer.
 driver=overlay
 if [ "$(stat -f -c %T "$work")" = overlayfs ]; then driver=vfs; fi

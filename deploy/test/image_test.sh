@@ -102,6 +102,10 @@ healthy_with "--uds" "$image" /models/model.gguf --uds=/tmp/vllm.sock
 mkdir "$work/etc"
 printf 'model: /models/model.gguf\nport: 9002\n' > "$work/etc/config.yaml"
 healthy_with "/etc/vllm/config.yaml" -v "$work/etc:/etc/vllm:ro" "$image"
+mkdir "$work/tls"
+openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout "$work/tls/tls.key" -out "$work/tls/tls.crt" 2>/dev/null
+chmod a+r "$work/tls/tls.key"
+healthy_with "https, any user" --user 12345 -v "$work/tls:/tls:ro" "$image" /models/model.gguf --ssl-keyfile /tls/tls.key --ssl-certfile /tls/tls.crt
 # The guides' other ways in.
 run() { "$docker" run --rm --network none "$@"; }
 version=$(run "$image" --version)
