@@ -139,7 +139,7 @@ std::vector<LinearCall> Decoder::linear_calls() const {
     out.push_back({"o", {w.o.weight}, all_in_two_terms_});
     if (config_.gated_mlp) out.push_back({"gate_up", {w.gate.weight, w.up.weight}, all_in_two_terms_});
     if (!config_.gated_mlp) out.push_back({"up", {w.up.weight}, all_in_two_terms_});
-    out.push_back({"down", {w.down.weight}, true});
+    out.push_back({"down", {w.down.weight}, all_in_two_terms_});
   }
   out.push_back({"lm_head", {weights_.lm_head.weight}, true});
   return out;

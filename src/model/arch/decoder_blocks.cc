@@ -28,10 +28,11 @@ TensorView<float, 3> as_heads(const TensorView<float, 2>& x, int64_t num_heads) 
   return {x.data, {x.size(0), num_heads, x.size(1) / num_heads}};
 }
 
-// How a quantized weight sees its input: q, k, v, down and the lm_head, where 8 bits cost most, in two int8 terms (see
-// LinearParams::two_term_x); o, gate and up in one, except in narrow models (Decoder::all_in_two_terms_). Of
-// SmolLM2-135M Q4_1 (docs/measurements/linear_terms.jsonl): mean KL to the float32 model on a licence text and on a
-// chat prompt; speed of a prefill of 384 tokens and of decode, AVX-512:
+// How a quantized weight sees its input: q, k, v and the lm_head in two int8 terms (see LinearParams::two_term_x); o,
+// gate, up and down in one, except in narrow models (Decoder::all_in_two_terms_). A second term for down, nearly a
+// third of the weights, halves the KL of wide models (Qwen2.5-Coder-0.5B: 0.0004 for 0.0007, llama.cpp 0.0021), and
+// costs them a quarter of the prefill's speed. Of SmolLM2-135M Q4_1 (docs/measurements/linear_terms.jsonl): mean KL to
+// the float32 model on a licence text and on a chat prompt; speed of a prefill of 384 tokens and of decode, AVX-512:
 //   none                   0.0031  0.0047  100%  100%
 //   q, k, v, lm_head       0.0012  0.0028   93%   99%
 //   these and down         0.0008  0.0011   85%   99%  from here on greedy begins the chat answer as float32 does
@@ -75,7 +76,7 @@ void Decoder::layer(int layer, const ForwardBatch& batch, const Slice& slice, co
   auto add_attention = [&] {
     block_output(w.o, a.attention, all_in_two_terms_, w.attention_post_norm, w.attention_norm, a, pool);
   };
-  auto add_mlp = [&] { block_output(w.down, a.up, true, w.mlp_post_norm, w.mlp_norm, a, pool); };
+  auto add_mlp = [&] { block_output(w.down, a.up, all_in_two_terms_, w.mlp_post_norm, w.mlp_norm, a, pool); };
   if (config_.parallel_blocks) {
     TensorView<float, 2> in = block_input(config_.shared_norm ? w.attention_norm : w.mlp_norm, a, false, pool);
     mlp_up(layer, in, a, pool);
