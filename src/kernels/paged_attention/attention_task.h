@@ -31,5 +31,6 @@ void attend_generic(const AttentionTask& task);
 void attend_avx2(const AttentionTask& task);
 void attend_avx512(const AttentionTask& task);
 void attend_neon(const AttentionTask& task);
+void attend_avx512_bf16(const AttentionTask& task);  // differs for bfloat16 caches in pages of 16 or a multiple
 
 }  // namespace vllm

@@ -37,7 +37,9 @@ size_t paged_attention_workspace_bytes(int64_t max_seqs, int64_t head_dim, int n
 Status check(const PagedAttentionParams& p);
 /// The definition: plain loops in double.
 void paged_attention_ref(const PagedAttentionParams& p);
+/// `bfloat16_products`: where the CPU has them, a bfloat16 cache meets queries and weights rounded to bfloat16, unless
+/// its pages or heads are no multiples of 16 and 32: then, as for other caches, the arithmetic is float32.
 void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> workspace, ThreadPool& pool,
-                         CpuIsa isa = cpu_isa());
+                         CpuIsa isa = cpu_isa(), bool bfloat16_products = cpu_has_avx512_bf16());
 
 }  // namespace vllm

@@ -6,7 +6,12 @@
 namespace vllm {
 namespace {
 
-auto pick(CpuIsa isa) { return VLLM_BY_ISA(isa, attend); }
+auto pick(CpuIsa isa, bool bfloat16_products) {
+#if defined(__x86_64__)
+  if (isa == CpuIsa::kAvx512 && bfloat16_products) return attend_avx512_bf16;
+#endif
+  return VLLM_BY_ISA(isa, attend);
+}
 
 int64_t queries_per_task(int64_t group) { return std::max<int64_t>(1, kAttentionMaxRows / group); }
 
@@ -72,7 +77,8 @@ Status check(const PagedAttentionParams& p) {
   return {};
 }
 
-void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> workspace, ThreadPool& pool, CpuIsa isa) {
+void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> workspace, ThreadPool& pool, CpuIsa isa,
+                         bool bfloat16_products) {
   const KvLayerView& kv = p.kv;
   int64_t num_seqs = static_cast<int64_t>(p.seq_lens.size()), group = p.q.size(1) / kv.num_kv_heads;
   CHECK(workspace.size() >= paged_attention_workspace_bytes(num_seqs, kv.head_dim, pool.num_threads()));
@@ -87,7 +93,7 @@ void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> wor
     int64_t num_queries = p.query_start[static_cast<size_t>(s) + 1] - p.query_start[static_cast<size_t>(s)];
     task_starts[s + 1] = task_starts[s] + static_cast<int32_t>((num_queries + step - 1) / step);
   }
-  auto attend = pick(isa);
+  auto attend = pick(isa, bfloat16_products);
   const size_t thread_floats = scratch_floats(kv.head_dim, kMaxGroup);
   pool.parallel_for(task_starts[num_seqs] * int64_t{kv.num_kv_heads}, [&](int64_t tile, int thread) {
     int64_t index = tile / kv.num_kv_heads, kv_head = tile % kv.num_kv_heads;

@@ -235,9 +235,15 @@ struct Attend {
   }
 
   void run() const {
+    clear();
+    for (int64_t start = first_key(0) / kTile * kTile; start <= position(rows - 1); start += kTile) run_tile(start);
+    finish();
+  }
+  void clear() const {
     for (int64_t r = 0; r < rows; ++r) highest[r] = -__builtin_inff(), total[r] = 0;
     for (int64_t i = 0; i < rows * padded; ++i) sums[i] = 0;
-    for (int64_t start = first_key(0) / kTile * kTile; start <= position(rows - 1); start += kTile) run_tile(start);
+  }
+  void finish() const {
     for (int64_t r = 0; r < rows; ++r) {
       float* out = t.out + r / t.group * t.out_stride + r % t.group * head_dim;
       V scale = V::set1(1.0f / total[r]);

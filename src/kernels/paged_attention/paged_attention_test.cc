@@ -80,17 +80,28 @@ struct Fixture {
   std::span<std::byte> scratch() { return {workspace.data(), workspace.size()}; }
 };
 
+// An ISA, and for AVX-512 whether bfloat16 caches are multiplied as bfloat16.
+std::vector<std::pair<CpuIsa, bool>> runnable_forms() {
+  std::vector<std::pair<CpuIsa, bool>> forms;
+  for (CpuIsa isa : runnable_isas()) forms.emplace_back(isa, false);
+  if (cpu_has_avx512_bf16()) forms.emplace_back(CpuIsa::kAvx512, true);
+  return forms;
+}
+
 TEST(PagedAttention, MatchesTheReference) {
-  for (CpuIsa isa : runnable_isas()) {
+  for (auto [isa, bfloat16_products] : runnable_forms()) {
     for (const AttentionCase& c : attention_cases()) {
       Fixture f(c, 3);
       ASSERT_TRUE(check(f.p)) << check(f.p).error().message;
       paged_attention_ref(f.p);
       std::vector<float> expected = f.out;
       std::fill(f.out.begin(), f.out.end(), 0.0f);
-      paged_attention_cpu(f.p, f.scratch(), f.pool, isa);
+      paged_attention_cpu(f.p, f.scratch(), f.pool, isa, bfloat16_products);
+      // Rounded queries move a score by about 2^-9 of it, rounded weights a sum by 2^-9 of its parts.
+      const float tolerance = bfloat16_products && c.dtype == DType::kBFloat16 ? 2e-2f : 5e-6f;
       for (size_t i = 0; i < expected.size(); ++i) {
-        ASSERT_NEAR(f.out[i], expected[i], 5e-6) << to_string(isa) << " head_dim " << c.head_dim << " element " << i;
+        ASSERT_NEAR(f.out[i], expected[i], tolerance)
+            << to_string(isa) << " head_dim " << c.head_dim << " element " << i;
       }
     }
   }
@@ -99,10 +110,10 @@ TEST(PagedAttention, MatchesTheReference) {
 // A token's result is the same alone as in a batch, at any cut of the prefill, in any pages, with any number of
 // threads.
 TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
-  for (CpuIsa isa : runnable_isas()) {
+  for (auto [isa, bfloat16_products] : runnable_forms()) {
     for (const AttentionCase& c : attention_cases()) {
       Fixture batch(c, 5, 3), alone(c, 5, 1);
-      paged_attention_cpu(batch.p, batch.scratch(), batch.pool, isa);
+      paged_attention_cpu(batch.p, batch.scratch(), batch.pool, isa, bfloat16_products);
       for (size_t s = 0; s < c.seqs.size(); ++s) {
         for (int32_t cut = 1; cut <= 7; cut += 3) {
           for (int32_t t = alone.query_start[s]; t < alone.query_start[s + 1]; t += cut) {
@@ -112,7 +123,7 @@ TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
             p.q = p.q.slice(t, t + n), p.out = p.out.slice(t, t + n);
             p.block_table = p.block_table.slice(static_cast<int64_t>(s), static_cast<int64_t>(s) + 1);
             p.query_start = start, p.seq_lens = lens;
-            paged_attention_cpu(p, alone.scratch(), alone.pool, isa);
+            paged_attention_cpu(p, alone.scratch(), alone.pool, isa, bfloat16_products);
           }
           size_t width = static_cast<size_t>(c.num_heads * c.head_dim);
           size_t begin = static_cast<size_t>(alone.query_start[s]) * width,
@@ -127,14 +138,15 @@ TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
 
 // The page size is no part of the result either.
 TEST(PagedAttention, ATokenDoesNotDependOnTheBlockSize) {
-  for (CpuIsa isa : runnable_isas()) {
-    AttentionCase c{6, 2, 64, 16, DType::kFloat32, 0, 40, {{1, 77}, {50, 90}}};
+  for (auto [isa, bfloat16_products] : runnable_forms()) {
+    AttentionCase c{6, 2, 64, 16, bfloat16_products ? DType::kBFloat16 : DType::kFloat32, 0, 40, {{1, 77}, {50, 90}}};
     Fixture first(c, 9);
-    paged_attention_cpu(first.p, first.scratch(), first.pool, isa);
+    paged_attention_cpu(first.p, first.scratch(), first.pool, isa, bfloat16_products);
     for (int block_size : {1, 5, 32, 64}) {
+      if (bfloat16_products && block_size % 16 != 0) continue;
       c.block_size = block_size;
       Fixture other(c, 9);
-      paged_attention_cpu(other.p, other.scratch(), other.pool, isa);
+      paged_attention_cpu(other.p, other.scratch(), other.pool, isa, bfloat16_products);
       EXPECT_EQ(first.out, other.out) << block_size;
     }
   }
