@@ -2,6 +2,7 @@
 // The tensor-core and copy instructions that the linear kernels are made of.
 #include <cstdint>
 
+#include "tensor/cuda/hopper.cuh"
 #include "tensor/cuda/types.cuh"
 
 namespace vllm::linear_cuda_impl {
@@ -23,9 +24,6 @@ __device__ __forceinline__ void mma_16816(float (&d)[4], uint32_t a0, uint32_t a
   }
 }
 
-__device__ __forceinline__ uint32_t shared_address(const void* p) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
-}
 /// Copy 16 bytes to shared memory without waiting, or write zeros there if not `valid` (src is not read then).
 __device__ __forceinline__ void copy_async(uint32_t dst, const void* src, bool valid) {
   asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(dst), "l"(src), "r"(valid ? 16 : 0)

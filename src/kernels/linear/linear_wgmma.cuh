@@ -6,10 +6,11 @@
 // done, those of x after. The blocks of a cluster are k_split parts of k times `share` neighbouring tiles of rows:
 // those with the same k share x, each copying its part of it into all of them. Each part of k finishes every k_split-th
 // 8 tokens: it adds the sums out of all parts' shared memory in their order, so that nothing depends on timing.
+#include "kernels/linear/linear_cluster.cuh"
 #include "kernels/linear/linear_mma.cuh"
-#include "kernels/linear/linear_tma.cuh"
 #include "kernels/linear/linear_wgmma_ops.cuh"
 #include "kernels/linear/linear_wgmma_tail.cuh"
+#include "tensor/cuda/hopper.cuh"
 #include "tensor/cuda/launch_cluster.cuh"
 
 namespace vllm::linear_cuda_impl {
@@ -25,9 +26,6 @@ struct WgmmaArgs {
   WgmmaTail tail;
 };
 
-__device__ __forceinline__ void bar_sync(int barrier, int threads) {
-  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-}
 __device__ __forceinline__ float4 load_shared4(uint32_t place) {
   const uint4 v = load_shared16(place);
   return {__uint_as_float(v.x), __uint_as_float(v.y), __uint_as_float(v.z), __uint_as_float(v.w)};
@@ -122,7 +120,7 @@ __global__ void __launch_bounds__(wgmma_threads(BM), wgmma_blocks_per_sm(BM, BN)
     for (int unit = 0; unit < units; ++unit) {
       barrier_wait(full + stage * 8, phase);
       const uint32_t weight = ring + stage * kStageBytes + warp / 4 * (64 * 128);
-      const uint64_t a = tile_descriptor(weight), b = tile_descriptor(ring + stage * kStageBytes + kWeightBytes);
+      const uint64_t a = rows_along_k(weight), b = rows_along_k(ring + stage * kStageBytes + kWeightBytes);
       wgmma_fence();
 #pragma unroll
       for (int kk = 0; kk < kWgmmaUnit / 16; ++kk) wgmma<T>(sums, a + 2 * kk, b + 2 * kk);
@@ -138,7 +136,7 @@ __global__ void __launch_bounds__(wgmma_threads(BM), wgmma_blocks_per_sm(BM, BN)
 #pragma unroll
     for (float& sum : sums) asm volatile("" : "+f"(sum)::"memory");  // what is read below is read here
 
-    bar_sync(1, kConsumers);  // all products are done, all copies have come: the ring's memory takes the sums
+    named_sync(1, kConsumers);  // all products are done, all copies have come: the ring's memory takes the sums
     const uint32_t place = ring + ((lane % 4 * 2 * kPitch + warp * 16 + lane / 4) * 4);
 #pragma unroll
     for (int i = 0; i < BN / 2; ++i) {
@@ -160,7 +158,7 @@ __global__ void __launch_bounds__(wgmma_threads(BM), wgmma_blocks_per_sm(BM, BN)
     if (args.launch_at == 2) pdl_launch();
     float4 old = load_old(token);
     if (args.k_split == 1) {
-      bar_sync(1, kConsumers);
+      named_sync(1, kConsumers);
     } else {
       cluster_wait();
     }

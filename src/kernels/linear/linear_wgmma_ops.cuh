@@ -1,90 +1,77 @@
 #pragma once
 // Hopper's warpgroup product m64nNk16: d += a * b, both operands in shared memory, sums in registers.
 //
-// Operands are tiles of 64 k: rows of 128 bytes, 8 rows to an atom of 1,024 bytes, swizzled as TMA's 128-byte mode
-// writes them. Thread t of the warpgroup has of d, for column group j of 8: d[4j], d[4j + 1] at row 16 (t / 32) +
-// t % 32 / 4, columns 8j + 2 (t % 4) and the next one; d[4j + 2], d[4j + 3] eight rows further down.
+// Operands are tiles of 64 k by their descriptors (rows_along_k). Thread t of the warpgroup has of d, for column group
+// j of 8: d[4j], d[4j + 1] at row 16 (t / 32) + t % 32 / 4, columns 8j + 2 (t % 4) and the next one; d[4j + 2], d[4j +
+// 3] eight rows further down.
 #include <cstdint>
 
+#include "tensor/cuda/hopper.cuh"
 #include "tensor/cuda/types.cuh"
 
 namespace vllm::linear_cuda_impl {
 
-/// The descriptor of a tile at `address`, a multiple of 1,024; + 2 for each 16 k further.
-__device__ __forceinline__ uint64_t tile_descriptor(uint32_t address) {
-  constexpr uint64_t kSwizzle128 = uint64_t{1} << 62, kAtomStride = uint64_t{1024 / 16} << 32,
-                     kLeading = uint64_t{1} << 16;
-  return kSwizzle128 | kAtomStride | kLeading | ((address & 0x3ffff) >> 4);
-}
-__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
-__device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
-/// Wait until at most kPending groups of products are under way.
-template <int kPending>
-__device__ __forceinline__ void wgmma_wait() {
-  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kPending) : "memory");
-}
-
 #define VLLM_REGS1 "%0,%1,%2,%3,%4,%5,%6,%7"
 #define VLLM_REGS2 \
   VLLM_REGS1       \
-      ","          \
-      "%8,%9,%10,%11,%12,%13,%14,%15"
+  ","              \
+  "%8,%9,%10,%11,%12,%13,%14,%15"
 #define VLLM_REGS3 \
   VLLM_REGS2       \
-      ","          \
-      "%16,%17,%18,%19,%20,%21,%22,%23"
+  ","              \
+  "%16,%17,%18,%19,%20,%21,%22,%23"
 #define VLLM_REGS4 \
   VLLM_REGS3       \
-      ","          \
-      "%24,%25,%26,%27,%28,%29,%30,%31"
+  ","              \
+  "%24,%25,%26,%27,%28,%29,%30,%31"
 #define VLLM_REGS5 \
   VLLM_REGS4       \
-      ","          \
-      "%32,%33,%34,%35,%36,%37,%38,%39"
+  ","              \
+  "%32,%33,%34,%35,%36,%37,%38,%39"
 #define VLLM_REGS6 \
   VLLM_REGS5       \
-      ","          \
-      "%40,%41,%42,%43,%44,%45,%46,%47"
+  ","              \
+  "%40,%41,%42,%43,%44,%45,%46,%47"
 #define VLLM_REGS7 \
   VLLM_REGS6       \
-      ","          \
-      "%48,%49,%50,%51,%52,%53,%54,%55"
+  ","              \
+  "%48,%49,%50,%51,%52,%53,%54,%55"
 #define VLLM_REGS8 \
   VLLM_REGS7       \
-      ","          \
-      "%56,%57,%58,%59,%60,%61,%62,%63"
+  ","              \
+  "%56,%57,%58,%59,%60,%61,%62,%63"
 #define VLLM_REGS9 \
   VLLM_REGS8       \
-      ","          \
-      "%64,%65,%66,%67,%68,%69,%70,%71"
+  ","              \
+  "%64,%65,%66,%67,%68,%69,%70,%71"
 #define VLLM_REGS10 \
   VLLM_REGS9        \
-      ","           \
-      "%72,%73,%74,%75,%76,%77,%78,%79"
+  ","               \
+  "%72,%73,%74,%75,%76,%77,%78,%79"
 #define VLLM_REGS11 \
   VLLM_REGS10       \
-      ","           \
-      "%80,%81,%82,%83,%84,%85,%86,%87"
+  ","               \
+  "%80,%81,%82,%83,%84,%85,%86,%87"
 #define VLLM_REGS12 \
   VLLM_REGS11       \
-      ","           \
-      "%88,%89,%90,%91,%92,%93,%94,%95"
+  ","               \
+  "%88,%89,%90,%91,%92,%93,%94,%95"
 #define VLLM_REGS13 \
   VLLM_REGS12       \
-      ","           \
-      "%96,%97,%98,%99,%100,%101,%102,%103"
+  ","               \
+  "%96,%97,%98,%99,%100,%101,%102,%103"
 #define VLLM_REGS14 \
   VLLM_REGS13       \
-      ","           \
-      "%104,%105,%106,%107,%108,%109,%110,%111"
+  ","               \
+  "%104,%105,%106,%107,%108,%109,%110,%111"
 #define VLLM_REGS15 \
   VLLM_REGS14       \
-      ","           \
-      "%112,%113,%114,%115,%116,%117,%118,%119"
+  ","               \
+  "%112,%113,%114,%115,%116,%117,%118,%119"
 #define VLLM_REGS16 \
   VLLM_REGS15       \
-      ","           \
-      "%120,%121,%122,%123,%124,%125,%126,%127"
+  ","               \
+  "%120,%121,%122,%123,%124,%125,%126,%127"
 #define VLLM_SUMS4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define VLLM_SUMS8(i) VLLM_SUMS4(i), VLLM_SUMS4(i + 4)
 #define VLLM_SUMS16(i) VLLM_SUMS8(i), VLLM_SUMS8(i + 8)

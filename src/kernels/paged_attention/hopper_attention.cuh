@@ -271,22 +271,22 @@ struct Consumer {
   }
   __device__ __forceinline__ void start_scores() {
     const uint32_t q = shared_address(s.q[drawn.slot][group]), k = shared_address(s.k[k_stage.slot]);
-    mma_fence();
+    wgmma_fence();
 #pragma unroll
     for (int i = 0; i < kHeadDim / 16; ++i) {
       mma_shared(T{}, scores, rows_along_k(q + i / 4 * kQTileBytes + i % 4 * 32),
                  rows_along_k(k + i / 4 * kTileBytes + i % 4 * 32), i > 0);
     }
-    mma_commit();
+    wgmma_commit();
   }
   __device__ __forceinline__ void start_values(bool first) {
     const uint32_t v = shared_address(s.v[v_stage.slot]);
-    mma_fence();
+    wgmma_fence();
 #pragma unroll
     for (int i = 0; i < kKeys / 16; ++i) {
       mma_registers(T{}, out, weights[i], rows_along_n(v + i * 2048, kTileBytes), i > 0 || !first);
     }
-    mma_commit();
+    wgmma_commit();
   }
   __device__ __forceinline__ void pack_weights() {
 #pragma unroll
@@ -442,8 +442,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     for (int i = 0; i < 2; ++i) {
       barrier_init(&s.item_full[i], 1), barrier_init(&s.item_empty[i], kThreads / 32), barrier_init(&s.q_full[i], 128);
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-    proxy_fence();
+    barrier_init_fence();
   }
   pdl_launch();
   pdl_wait();
