@@ -343,8 +343,8 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
   for (int i = a.group * sh.kQRow + thread; i < kDecodeGroup * sh.kQRow; i += kDecodeThreads) {
     sh.q[0][i] = from_float<T>(0.f);
   }
-  pdl_wait();
 
+  // The batch and the keys in the cache were there before this step's first layer: their way here needs no wait.
   const int num_keys = a.seq_lens[seq];
   const int32_t* table = a.block_table + seq * a.table_stride;
   const unsigned tiles_of_page = static_cast<unsigned>(a.block_size) / kDecodeTile;
@@ -355,10 +355,6 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
   const int first = a.window > 0 ? max(0, num_keys - a.window) : 0, step = ranks * kDecodeWarps;
   int tile = first / kDecodeTile + warp * ranks + rank;
   int32_t page = page_of(tile), next_page = page_of(tile + step);
-  items.start(seq);
-  if (num_keys <= 0) return;  // padding; the whole cluster
-  if (ranks > 1) cluster_arrive_relaxed();
-
   const int num_old = first < num_keys - 1 ? num_keys - 1 : 0;  // end of the keys in the cache; 0: none is seen
   DecodeWarp<T, kHeadDim> w(lane);
   auto offset_of = [&](int t, int32_t p) {
@@ -371,6 +367,10 @@ __global__ void __launch_bounds__(kDecodeThreads, 2)
     w.load_k(a.k + offset, in_tile(first, tile), in_tile(num_old, tile));
     w.load_v(a.v + offset, in_tile(first, tile), in_tile(num_old, tile));
   }
+  pdl_wait();
+  if (num_keys <= 0) return;  // padding; the whole cluster
+  items.start(seq);
+  if (ranks > 1) cluster_arrive_relaxed();
   items.finish(sh.q, sh.fresh);
   __syncthreads();
 

@@ -56,7 +56,9 @@ DecodeAttentionLaunch decode_attention_launch(int num_seqs, int num_kv_heads, in
 /// (decode_attention_cuda_bench: the ragged rows); lengths in keys, `total` of all sequences.
 bool decode_attention_lopsided(int num_seqs, int num_kv_heads, int64_t longest, int64_t total);
 
-/// Row i of everything is sequence i.
+/// Row i of everything is sequence i. Lengths, the block table and the keys in the cache may be read before the kernel
+/// in front is done: what wrote them must have ended before one of the kernels in front started (embedding_cuda lets
+/// none start before that of the step's batch).
 Status decode_attention_cuda(const DecodeAttentionParams& p, StreamRef stream);
 
 }  // namespace vllm

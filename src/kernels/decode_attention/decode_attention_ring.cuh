@@ -6,7 +6,7 @@
 // memory). A warp fills and reads its own ring, so that warps never wait for each other. Four blocks share an SM of
 // Hopper, which keeps about 160 KB of reads in flight there: twice what its share of the bandwidth needs.
 #include "kernels/decode_attention/decode_attention.cuh"
-#include "kernels/decode_attention/decode_bulk_copy.cuh"
+#include "tensor/cuda/hopper.cuh"
 
 namespace vllm {
 
@@ -98,7 +98,7 @@ __global__ void __launch_bounds__(kRingThreads, kRingBlocksPerSm)
   const int kv_head = static_cast<int>(blockIdx.y), seq = static_cast<int>(blockIdx.z);
   const bool is_last = rank == ranks - 1;
   if (lane == 0) {
-    for (int i = 0; i < Shared::kSlots; ++i) barrier_init(&sh.full[warp][i]);
+    for (int i = 0; i < Shared::kSlots; ++i) barrier_init(&sh.full[warp][i], 1);
     barrier_init_fence();
   }
   DecodeItems<kRingWarps, T, kHeadDim> items(a, kv_head, warp, lane, is_last);
@@ -106,8 +106,8 @@ __global__ void __launch_bounds__(kRingThreads, kRingBlocksPerSm)
     sh.q[0][i] = from_float<T>(0.f);
   }
   __syncwarp();
-  pdl_wait();
 
+  // The batch and the keys in the cache were there before this step's first layer: their way here needs no wait.
   const int num_keys = a.seq_lens[seq], first = a.window > 0 ? max(0, num_keys - a.window) : 0;
   WarpRing<T, kHeadDim> ring{a,
                              sh.ring[warp],
@@ -118,12 +118,13 @@ __global__ void __launch_bounds__(kRingThreads, kRingBlocksPerSm)
                              first / kDecodeTile + warp * ranks + rank,
                              ranks * kRingWarps};
   ring.load_pages();
-  items.start(seq);
-  if (num_keys <= 0) return;  // padding; the whole cluster
-  if (ranks > 1) cluster_arrive_relaxed();
   ring.num_old = first < num_keys - 1 ? num_keys - 1 : 0;  // 0: no old key is seen
 #pragma unroll
   for (int unit = 0; unit < Shared::kSlots; ++unit) ring.fill(unit, unit);
+  pdl_wait();
+  if (num_keys <= 0) return;  // padding; the whole cluster
+  items.start(seq);
+  if (ranks > 1) cluster_arrive_relaxed();
   items.finish(sh.q, sh.fresh);
   __syncthreads();
 

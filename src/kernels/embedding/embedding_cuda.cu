@@ -15,8 +15,9 @@ template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
     embedding_kernel(float* out, int64_t out_stride, const int32_t* token_ids, const T* weight, int64_t weight_stride,
                      int64_t vocab_size, int64_t hidden, float scale) {
-  pdl_launch();
+  // In this order: a kernel that starts behind this one may then read the step's batch without a wait of its own.
   pdl_wait();
+  pdl_launch();
   const int64_t row = blockIdx.x, i = (int64_t{blockIdx.y} * kThreads + threadIdx.x) * Width;
   if (i >= hidden) return;
   const int64_t id = token_ids[row];

@@ -260,9 +260,12 @@ int bench_main(int argc, char** argv) {
   Bench bench;
   bool with_sweep = true, algorithms = false, wgmma = false, head = false;
   int tokens = 0;
+  std::string model;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--no-sweep") == 0) with_sweep = false;
     if (std::strcmp(argv[i], "--algos") == 0) algorithms = true;
+    if (std::strcmp(argv[i], "--model") == 0 && i + 1 < argc) model = argv[++i];
+    if (std::strcmp(argv[i], "--min-tokens") == 0 && i + 1 < argc) tokens = std::atoi(argv[++i]);
     if (std::strcmp(argv[i], "--head") == 0) head = true;
     if (std::strcmp(argv[i], "--wgmma") == 0) {
       wgmma = true;
@@ -276,7 +279,7 @@ int bench_main(int argc, char** argv) {
   }
   printf("%s\n", to_string(open_cuda_device(0).value()).c_str());
   if (algorithms || wgmma) {
-    if (algorithms) bench_algorithms(bench);
+    if (algorithms) bench_algorithms(bench, model, tokens);
     if (wgmma) bench_wgmma(bench, tokens);
     return 0;
   }

@@ -131,9 +131,10 @@ struct BenchBase {
   }
 };
 
-/// Times of the parts of a prefill layer that are not GEMMs, and of cuBLASLt's algorithms (linear_prefill_bench.cu).
+/// Times of the parts of a prefill layer that are not GEMMs, and of cuBLASLt's algorithms for one model's shapes, or
+/// "": all (linear_prefill_bench.cu).
 void bench_parts(BenchBase& bench);
-void bench_algorithms(BenchBase& bench);
+void bench_algorithms(BenchBase& bench, const std::string& model, int min_tokens);
 /// Cuts of the lm_head at few tokens (linear_head_bench.cu).
 void bench_head(BenchBase& bench, const Shape& shape, int tokens);
 /// The warpgroup kernel's cuts beside cuBLASLt, and layers of its best ones (linear_wgmma_bench.cu); of so many tokens,

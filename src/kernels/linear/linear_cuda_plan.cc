@@ -68,6 +68,10 @@ const char* to_string(LinearKind kind) {
 
 int64_t token_bucket(int64_t num_tokens) {
   if (num_tokens <= 2) return std::max<int64_t>(num_tokens, 1);
+  if (num_tokens > 256 && num_tokens <= 2048) {
+    const int64_t step = num_tokens <= 512 ? 64 : num_tokens <= 1024 ? 128 : 256;
+    return (num_tokens + step - 1) / step * step;
+  }
   for (int64_t power = 4;; power *= 2) {
     if (power > 16 && num_tokens <= power / 4 * 3) return power / 4 * 3;
     if (num_tokens <= power) return power;

@@ -84,7 +84,7 @@ int wgmma_stages(const LinearDesc& desc, const LinearDevice& device, const Linea
 bool finish_wgmma(const LinearDesc& desc, const LinearDevice& device, LinearConfig& config);
 
 /// Tokens are rounded up to a bucket for the choice of cuBLASLt's algorithm: 1, 2, 4, 8, 16, 24, 32, 48, 64, 96, ...,
-/// 2^i, 1.5 * 2^i.
+/// 256, by 64 to 512, by 128 to 1,024, by 256 to 2,048, then 1.5 * 2^i and 2^i.
 int64_t token_bucket(int64_t num_tokens);
 
 /// Bytes of shared memory of a kStream block, and the units of 64 k that each of its warps has in flight.

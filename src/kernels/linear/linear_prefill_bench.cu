@@ -5,8 +5,9 @@ namespace vllm::linear_bench {
 namespace {
 
 constexpr int64_t kPartTokens[] = {64, 256, 512, 2048};
-constexpr int kAlgorithmTokens[] = {24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024, 2048};
-constexpr int kMaxRanks = 12;
+constexpr int kAlgorithmTokens[] = {24,  32,  48,  64,  96,  128, 192,  256,  320,
+                                    384, 448, 512, 640, 768, 896, 1024, 1536, 2048};
+constexpr int kMaxRanks = 16;
 
 // Microseconds of one launch; each call should take other memory.
 template <typename Fn>
@@ -57,12 +58,13 @@ void bench_parts(BenchBase& b) {
 }
 
 // For each product of a layer the library's proposals in their order: microseconds each.
-void bench_algorithms(BenchBase& b) {
+void bench_algorithms(BenchBase& b, const std::string& model, int min_tokens) {
   if (b.runner->cublaslt() == nullptr) return;
   for (const Shape& s : kShapes) {
-    if (s.n > 100000) continue;
+    if (s.n > 100000 || !std::string(s.name).starts_with(model)) continue;
     const bool adds = s.n == 4096 || s.n == 1024;  // o and down; 0.6b.qkv besides
     for (int tokens : kAlgorithmTokens) {
+      if (tokens < min_tokens) continue;
       for (int mode = 0; mode < (adds ? 2 : 1); ++mode) {
         std::string line;
         double first = 0, best = 1e9;

@@ -40,6 +40,9 @@ namespace {
 bool is_float(DType t) { return t == DType::kFloat32 || t == DType::kFloat16 || t == DType::kBFloat16; }
 bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
+/// Without lengths on the host a step with prefills is planned on the device too.
+bool on_device(const AttentionCudaBatch& b) { return !b.decode && b.host_query_start.empty(); }
+
 Status check(const AttentionCudaShape& s) {
   if (s.num_kv_heads <= 0 || s.num_heads <= 0 || s.num_heads % s.num_kv_heads != 0) {
     return invalid_argument("attention: {} heads over {} KV heads", s.num_heads, s.num_kv_heads);
@@ -70,8 +73,9 @@ Status PagedAttentionCuda::Impl::check(const AttentionCudaBatch& b) const {
   if (b.block_table.size(0) < b.num_seqs) {
     return invalid_argument("attention: a block table of {} rows for {} sequences", b.block_table.size(0), b.num_seqs);
   }
-  if (!b.decode && (static_cast<int>(b.host_query_start.size()) != b.num_seqs + 1 ||
-                    static_cast<int>(b.host_seq_lens.size()) != b.num_seqs)) {
+  if (!b.decode && !on_device(b) &&
+      (static_cast<int>(b.host_query_start.size()) != b.num_seqs + 1 ||
+       static_cast<int>(b.host_seq_lens.size()) != b.num_seqs)) {
     return invalid_argument("attention: host lengths of {} sequences for {}", b.host_seq_lens.size(), b.num_seqs);
   }
   return {};
@@ -166,11 +170,13 @@ Status PagedAttentionCuda::Impl::prepare_fast() {
   return {};
 }
 
-/// Which of the two plans the batch needs, and how many blocks. Depends on the number of queries, never on lengths.
+/// Which of the two plans the batch needs, and how many blocks. Depends on the number of queries, never on lengths. On
+/// the device all is the second plan's, and blocks are for the most tiles that its queries could be.
 void PagedAttentionCuda::Impl::set_grids(Plan& plan) const {
   const AttentionCudaBatch& b = plan.batch;
   int64_t tiles[kAttentionPlans] = {};
-  for (int s = 0; s < b.num_seqs; ++s) {
+  if (on_device(b)) tiles[1] = b.num_seqs + int64_t{b.num_tokens} * rules[1].group / rules[1].tile;
+  for (int s = 0; s < b.num_seqs && !on_device(b); ++s) {
     size_t i = static_cast<size_t>(s);
     int32_t queries = b.decode ? 1 : b.host_query_start[i + 1] - b.host_query_start[i];
     for (int p = 0; p < kAttentionPlans; ++p) tiles[p] += attention_plan_seq(rules[p], queries, queries).tiles;
@@ -203,6 +209,7 @@ Status PagedAttentionCuda::plan(const AttentionCudaBatch& batch, int phase, Stre
   CHECK(phase >= 0 && phase < impl_->shape.num_phases);
   RETURN_IF_ERROR(impl_->check(batch));
   Impl::Plan& plan = impl_->plans[static_cast<size_t>(phase)];
+  const bool all_second = on_device(batch);
   plan.batch = batch;
   if (impl_->fast) impl_->set_grids(plan);
   plan.batch.host_query_start = plan.batch.host_seq_lens = {};  // the caller's
@@ -214,7 +221,11 @@ Status PagedAttentionCuda::plan(const AttentionCudaBatch& batch, int phase, Stre
   }
   args.headers = plan.headers, args.query_start = batch.query_start, args.seq_lens = batch.seq_lens;
   args.num_seqs = batch.num_seqs;
-  return plan_attention_cuda(args, plan.grid[1] == 0 ? 1 : kAttentionPlans, stream);
+  if (all_second) {  // the second plan alone, as the first of the kernel
+    args.rules[0] = args.rules[1], args.work[0] = args.work[1], args.headers = plan.headers + 1;
+    args.rules[0].min_rows = 1;
+  }
+  return plan_attention_cuda(args, plan.grid[1] == 0 || all_second ? 1 : kAttentionPlans, stream);
 }
 
 Status PagedAttentionCuda::run(const AttentionCudaLayer& layer, int phase, StreamRef stream) const {

@@ -2,7 +2,7 @@
 // Causal attention over the paged KV cache on a GPU: kernels/paged_attention/paged_attention.h is the definition.
 //
 // Once per step and KV group plan() is called, then run() once per layer. Both read the lengths on the device, so a
-// captured plan() and run() follow whatever seq_lens holds at replay; eager steps tell the number of queries to the
+// captured plan() and run() follow whatever seq_lens holds at replay; eager steps may tell the number of queries to the
 // host. All calls of one object go to one stream: phases have their own plans, but share the scratch of split
 // sequences.
 #include <cstdint>
@@ -36,7 +36,7 @@ struct AttentionCudaBatch {
   const int32_t* seq_lens = nullptr;         // device [num_seqs]; 0 = a padded sequence
   TensorView<const int32_t, 2> block_table;  // device [num_seqs, max_blocks]
   bool decode = false;  // every sequence has one query (or is padding): plan on the device, nothing from the host
-  std::span<const int32_t> host_query_start, host_seq_lens;  // not for decode
+  std::span<const int32_t> host_query_start, host_seq_lens;  // not for decode; empty: the device plans for num_tokens
   int64_t sliding_window =
       0;  // if not 0: no layer of this plan sees more keys than this (a better plan, no other effect)
 };
@@ -55,9 +55,9 @@ class PagedAttentionCuda {
   PagedAttentionCuda(PagedAttentionCuda&&) noexcept;
   PagedAttentionCuda& operator=(PagedAttentionCuda&&) noexcept;
   ~PagedAttentionCuda();
-  /// Plan a step into the workspace of `phase` (0 .. num_phases - 1). Graph-safe for decode.
+  /// Plan a step into the workspace of `phase` (0 .. num_phases - 1). Graph-safe without lengths of the host.
   Status plan(const AttentionCudaBatch& batch, int phase, StreamRef stream);
-  /// One layer, with the plan of `phase`. Graph-safe for decode.
+  /// One layer, with the plan of `phase`. Graph-safe likewise.
   Status run(const AttentionCudaLayer& layer, int phase, StreamRef stream) const;
   size_t workspace_bytes() const;
 

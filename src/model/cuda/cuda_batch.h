@@ -20,6 +20,10 @@ struct CudaBatch {
   std::vector<const int64_t*> slot_mapping;                // per group [num_tokens]
   bool decode = false;    // every sequence has one query: the whole forward is graph-safe
   bool lopsided = false;  // of a decode, as CudaModel::is_lopsided says: graphs are captured for either value
+  // Else, where not negative: so many sequences in front have one query or none, in token rows of their numbers, and
+  // the lengths of all are read on the device only (host_* stay empty), so that this forward is graph-safe too. The
+  // rows of those with a query come first, those of the sequences behind follow without a gap. CudaModel::mixes().
+  int decodes = -1;
   std::span<const int32_t> host_query_start, host_seq_lens;  // upper bounds, for eager plans only
   int phase = 0;                                             // which workspace of those that may be in flight
 };

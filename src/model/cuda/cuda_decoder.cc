@@ -7,6 +7,7 @@
 #include "kernels/qkv_finish/qkv_finish_cuda.h"
 #include "kernels/rms_norm/rms_norm_cuda.h"
 #include "model/cuda/softcap.h"
+#include "model/cuda/wanted_rows.h"
 
 namespace vllm::model {
 
@@ -21,6 +22,10 @@ Status CudaDecoder::check(const CudaBatch& b, TensorView<void, 2> hidden) const 
       b.phase >= limits_.num_phases) {
     return error(ErrorCode::kInternal, "a step with {} block tables, {} slot mappings and phase {}; groups are {}",
                  b.block_tables.size(), b.slot_mapping.size(), b.phase, groups);
+  }
+  if (b.decodes > b.num_seqs || (b.decodes >= 0 && (b.decode || !mixes(b.decodes)))) {
+    return error(ErrorCode::kInternal, "a step of {} sequences with {} decodes that this model cannot mix", b.num_seqs,
+                 b.decodes);
   }
   if (hidden.size(0) != b.num_logits || hidden.size(1) != config_.hidden_size || hidden.dtype != dtype_) {
     return error(ErrorCode::kInternal, "hidden is {} [{}, {}], expected {} [{}, {}]", info(hidden.dtype).name,
@@ -42,11 +47,39 @@ Status CudaDecoder::forward(const CudaBatch& batch, const KvCacheView& kv, Tenso
   RETURN_IF_ERROR(make_rope_tables(s));
   s.fused = fused_seqs(batch);
   RETURN_IF_ERROR(plan_attention(s));
-  for (int layer = 0; layer < config_.num_layers; ++layer) {
+  const int last = config_.num_layers - 1;
+  for (int layer = 0; layer < last; ++layer) {
     RETURN_IF_ERROR(attention(layer, s));
+    RETURN_IF_ERROR(output(layer, s));
     RETURN_IF_ERROR(mlp(layer, s));
   }
-  return final_norm(s, hidden);
+  RETURN_IF_ERROR(attention(last, s));
+  if (batch.num_logits == 0) return {};
+  const std::optional<CudaBatch> wanted = wanted_batch(batch);
+  const Step rest{.batch = wanted ? *wanted : batch,
+                  .kv = kv,
+                  .a = wanted ? wanted_activations(batch.num_logits) : s.a,
+                  .stream = stream};
+  if (wanted) {
+    RETURN_IF_ERROR(wanted_rows_cuda({.x_out = rest.a.x,
+                                      .x = s.a.x,
+                                      .attention_out = rest.a.attention,
+                                      .attention = s.a.attention,
+                                      .rows = batch.logits_rows,
+                                      .place = const_cast<int32_t*>(wanted->logits_rows)},
+                                     stream));
+  }
+  RETURN_IF_ERROR(output(last, rest));
+  RETURN_IF_ERROR(mlp(last, rest));
+  return final_norm(rest, hidden);
+}
+
+std::optional<CudaBatch> CudaDecoder::wanted_batch(const CudaBatch& batch) const {
+  if (batch.num_logits > limits_.max_logits || batch.num_logits * 4 > batch.num_tokens * 3) return std::nullopt;
+  CudaBatch wanted;
+  wanted.num_tokens = wanted.num_logits = batch.num_logits;
+  wanted.logits_rows = reinterpret_cast<const int32_t*>(wanted_.data());
+  return wanted;
 }
 
 Status CudaDecoder::make_rope_tables(const Step& s) {
@@ -70,18 +103,24 @@ int CudaDecoder::phase(const CudaBatch& batch, size_t group) const {
   return batch.phase * static_cast<int>(shape_.kv_spec.groups.size()) + static_cast<int>(group);
 }
 
-int CudaDecoder::fused_seqs(const CudaBatch& b) const {
+bool CudaDecoder::can_fuse() const {
   const ModelConfig& c = config_;
-  const bool can = !limits_.batch_invariant &&
-                   decode_attention_fits({.num_heads = c.num_heads,
-                                          .num_kv_heads = c.num_kv_heads,
-                                          .head_dim = c.head_dim,
-                                          .block_size = limits_.block_size,
-                                          .rotary_dim = 2 * static_cast<int64_t>(shape_.rope.inv_freq.size()),
-                                          .dtype = dtype_,
-                                          .kv_dtype = shape_.kv_spec.dtype}) &&
-                   (!shape_.has_local_rope || shape_.rope_local.inv_freq.size() == shape_.rope.inv_freq.size());
-  if (!can) return 0;
+  return !limits_.batch_invariant &&
+         decode_attention_fits({.num_heads = c.num_heads,
+                                .num_kv_heads = c.num_kv_heads,
+                                .head_dim = c.head_dim,
+                                .block_size = limits_.block_size,
+                                .rotary_dim = 2 * static_cast<int64_t>(shape_.rope.inv_freq.size()),
+                                .dtype = dtype_,
+                                .kv_dtype = shape_.kv_spec.dtype}) &&
+         (!shape_.has_local_rope || shape_.rope_local.inv_freq.size() == shape_.rope.inv_freq.size());
+}
+
+bool CudaDecoder::mixes(int decodes) const { return can_fuse() && decodes <= kFusedSeqs; }
+
+int CudaDecoder::fused_seqs(const CudaBatch& b) const {
+  if (b.decodes >= 0) return b.decodes;
+  if (!can_fuse()) return 0;
   if (b.decode) return b.lopsided || b.num_seqs > kFusedSeqs ? 0 : b.num_seqs;
   int count = 0;
   int64_t longest = 0, total = 0;
@@ -102,6 +141,7 @@ Status CudaDecoder::plan_attention(const Step& s) {
   const CudaBatch& b = s.batch;
   if (s.fused == b.num_seqs) return {};
   const auto fused = static_cast<size_t>(s.fused);
+  const bool on_host = !b.decode && b.decodes < 0;
   for (size_t g = 0; g < shape_.kv_spec.groups.size(); ++g) {
     RETURN_IF_ERROR(
         attention_->plan({.num_seqs = b.num_seqs - s.fused,
@@ -110,8 +150,8 @@ Status CudaDecoder::plan_attention(const Step& s) {
                           .seq_lens = b.seq_lens + fused,
                           .block_table = b.block_tables[g].slice(s.fused, b.num_seqs),
                           .decode = b.decode,
-                          .host_query_start = b.decode ? b.host_query_start : b.host_query_start.subspan(fused),
-                          .host_seq_lens = b.decode ? b.host_seq_lens : b.host_seq_lens.subspan(fused),
+                          .host_query_start = on_host ? b.host_query_start.subspan(fused) : b.host_query_start,
+                          .host_seq_lens = on_host ? b.host_seq_lens.subspan(fused) : b.host_seq_lens,
                           .sliding_window = shape_.kv_spec.groups[g].sliding_window},
                          phase(b, g), s.stream));
   }
@@ -176,7 +216,12 @@ Status CudaDecoder::attention(int layer, const Step& s) {
                                 s.a.qkv.slice(begin, end), LinearBack::kNone));
   }
   if (s.fused > 0) RETURN_IF_ERROR(fused_attention(layer, s));
-  if (s.fused < s.batch.num_seqs) RETURN_IF_ERROR(split_attention(layer, s));
+  return s.fused < s.batch.num_seqs ? split_attention(layer, s) : Status();
+}
+
+Status CudaDecoder::output(int layer, const Step& s) {
+  const CudaLayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const int64_t num_tokens = s.batch.num_tokens;
   for (int64_t begin = 0; begin < num_tokens; begin += kSliceTokens) {
     const int64_t end = std::min(num_tokens, begin + kSliceTokens);
     RETURN_IF_ERROR(linear_add(s, begin, end, w.o, s.a.attention.slice(begin, end), w.attention_post_norm));
@@ -220,7 +265,9 @@ Status CudaDecoder::split_attention(int layer, const Step& s) {
   const bool local = sliding && shape_.has_local_rope;
   const KvLayerView kv = shape_.kv_layer(layer, s.kv);
   if (runs(kQkvFinish)) {
-    const int64_t begin = s.fused;
+    // Where the host does not know how many rows decode they are done again: decode_attention_cuda is through with
+    // them.
+    const int64_t begin = s.batch.decodes >= 0 ? 0 : s.fused;
     auto rows = [&](TensorView<float, 2> table) { return table.slice(begin, num_tokens); };
     RETURN_IF_ERROR(qkv_finish_cuda({.qkv = s.a.qkv.slice(begin, num_tokens),
                                      .num_heads = c.num_heads,
@@ -262,7 +309,6 @@ Status CudaDecoder::mlp(int layer, const Step& s) {
 }
 
 Status CudaDecoder::final_norm(const Step& s, TensorView<void, 2> hidden) {
-  if (s.batch.num_logits == 0) return {};
   return rms_norm_cuda({.out = hidden,
                         .x = config_.post_norms ? s.a.h : s.a.x,
                         .residual = config_.post_norms ? s.a.x : TensorView<float, 2>(),

@@ -28,6 +28,7 @@ class CudaDecoder final : public CudaModel {
   Status forward(const CudaBatch& batch, const KvCacheView& kv, TensorView<void, 2> hidden, StreamRef stream) override;
   Status compute_logits(TensorView<const void, 2> hidden, TensorView<float, 2> logits, StreamRef stream) override;
   bool is_lopsided(int num_seqs, int64_t longest, int64_t total) const override;
+  bool mixes(int decodes) const override;
   std::byte* tail() const override { return scratch_.data() + tail_offset_; }
   DType dtype() const override { return dtype_; }
   size_t weight_bytes() const override { return weights_.memory.size(); }
@@ -65,9 +66,15 @@ class CudaDecoder final : public CudaModel {
   Status make_rope_tables(const Step& s);
   Status plan_attention(const Step& s);
   Status attention(int layer, const Step& s);
+  Status output(int layer, const Step& s);
+  /// The step of the rows whose logits are wanted alone, for what follows the last attention; nothing where that would
+  /// be no smaller.
+  std::optional<CudaBatch> wanted_batch(const CudaBatch& batch) const;
+  Activations wanted_activations(int64_t num_rows) const;
   /// From qkv to attention: in one kernel for the first fused_seqs sequences, by qkv_finish and the planned attention
   /// for the others.
   int fused_seqs(const CudaBatch& batch) const;
+  bool can_fuse() const;
   Status fused_attention(int layer, const Step& s);
   Status split_attention(int layer, const Step& s);
   Status mlp(int layer, const Step& s);
@@ -93,6 +100,7 @@ class CudaDecoder final : public CudaModel {
   CudaLimits limits_;
   DeviceBuffer inv_freq_;  // double: of rope, then of rope_local
   DeviceBuffer scratch_;
+  DeviceBuffer wanted_;                          // activations of the rows whose logits are wanted, and their places
   size_t tail_offset_ = 0;                       // behind the residual stream of the largest step
   std::optional<LinearCuda> linear_, head_;      // of the layers, of the lm_head
   std::optional<PagedAttentionCuda> attention_;  // a phase per group and phase of a step

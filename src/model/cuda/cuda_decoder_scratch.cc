@@ -71,8 +71,23 @@ CudaDecoder::Activations CudaDecoder::activations(int64_t num_tokens) const {
   return a;
 }
 
+// Behind the places of its rows.
+CudaDecoder::Activations CudaDecoder::wanted_activations(int64_t num_rows) const {
+  const ModelConfig& c = config_;
+  Layout layout(wanted_.data());
+  layout.floats(limits_.max_logits, 1);
+  Activations a;
+  a.x = layout.floats(num_rows, c.hidden_size);
+  if (c.post_norms) a.h = layout.floats(num_rows, c.hidden_size);
+  if (c.post_norms) a.normed = layout.take(num_rows, c.hidden_size, dtype_);
+  a.attention = layout.take(num_rows, int64_t{c.num_heads} * c.head_dim, dtype_);
+  a.gated = layout.take(num_rows, c.intermediate_size, dtype_);
+  a.bytes = layout.bytes();
+  return a;
+}
+
 size_t CudaDecoder::scratch_bytes() const {
-  return scratch_.size() + inv_freq_.size() + (attention_ ? attention_->workspace_bytes() : 0);
+  return scratch_.size() + wanted_.size() + inv_freq_.size() + (attention_ ? attention_->workspace_bytes() : 0);
 }
 
 Status CudaDecoder::reserve(const CudaLimits& limits) {
@@ -88,6 +103,9 @@ Status CudaDecoder::reserve(const CudaLimits& limits) {
   tail_offset_ = largest.stream_bytes;
   ASSIGN_OR_RETURN(scratch_, DeviceBuffer::allocate(std::max(largest.bytes, tail_offset_ + limits.tail_bytes),
                                                     "a step's activations"));
+
+  ASSIGN_OR_RETURN(wanted_, DeviceBuffer::allocate(wanted_activations(limits.max_logits).bytes,
+                                                   "activations of the rows whose logits are wanted"));
 
   std::vector<double> frequencies = shape_.rope.inv_freq;
   frequencies.insert(frequencies.end(), shape_.rope_local.inv_freq.begin(), shape_.rope_local.inv_freq.end());

@@ -33,13 +33,16 @@ class CudaModel {
   /// Allocate everything that steps of these limits need; called once, before the first forward.
   virtual Status reserve(const CudaLimits& limits) = 0;
   /// Launch the layers; hidden [num_logits, hidden_size] of T: the final-normed rows of batch.logits_rows. `kv.base` is
-  /// device memory. Never synchronizes or allocates; with batch.decode graph-safe.
+  /// device memory. Never synchronizes or allocates; with batch.decode or batch.decodes
+  /// graph-safe.
   virtual Status forward(const CudaBatch& batch, const KvCacheView& kv, TensorView<void, 2> hidden,
                          StreamRef stream) = 0;
   /// Launch logits [rows, vocab] float32 of hidden rows.
   virtual Status compute_logits(TensorView<const void, 2> hidden, TensorView<float, 2> logits, StreamRef stream) = 0;
   /// True if a decode of these lengths is better off with the kernels that split the work by load (batch.lopsided).
   virtual bool is_lopsided(int num_seqs, int64_t longest, int64_t total) const = 0;
+  /// True if forward knows batch.decodes of up to `decodes` sequences.
+  virtual bool mixes(int decodes) const = 0;
   /// limits.tail_bytes inside of the activations' memory, for what follows a forward: its `hidden` may lie there, and
   /// logits. It is the caller's from forward's last kernel to the next forward, in stream order.
   virtual std::byte* tail() const = 0;

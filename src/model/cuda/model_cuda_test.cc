@@ -3,6 +3,7 @@
 #include "model/cuda/cuda_decoder.h"
 #include "model/cuda/testing/compare.h"
 #include "model/cuda/testing/cuda_token_runner.h"
+#include "model/cuda/wanted_rows.h"
 #include "model/testing/gguf_form.h"
 #include "model/testing/golden.h"
 #include "tensor/cuda/testing.h"
@@ -80,6 +81,8 @@ const Variant kVariants[] = {
     {"decode, graphs", {.chunk = 32, .prefill = 19, .block_size = 32, .graphs = true}},
     {"decode, graphs, padded", {.chunk = 13, .prefill = 26, .pad = true, .graphs = true, .release_windows = true}},
     {"decodes beside chunks", {.chunk = 7, .decoding = 3, .pad = true}},
+    {"graphs of mixed steps", {.chunk = 7, .decoding = 3, .mixed_graphs = true}},
+    {"graphs of mixed steps, padded", {.chunk = 9, .prefill = 20, .decoding = 3, .pad = true, .mixed_graphs = true}},
     {"without cuBLASLt", {.chunk = 40, .use_cublaslt = false}},
 };
 
@@ -248,6 +251,43 @@ TEST(CudaDecoder, LoadsGgufForms) {
   report("llama-mqa-tied-biases", DType::kFloat32, "q8_0", d);
   EXPECT_LT(d.largest, 1.0);
   EXPECT_GT(d.largest, 1e-4);
+}
+
+TEST(WantedRows, AreTakenOutOfAStep) {
+  REQUIRE_GPU();
+  constexpr int kTokens = 9, kHidden = 300, kWidth = 514;
+  std::vector<float> x(kTokens * kHidden);
+  std::vector<uint16_t> attention(kTokens * kWidth);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
+  for (size_t i = 0; i < attention.size(); ++i) attention[i] = static_cast<uint16_t>(3 * i);
+  const std::vector<int32_t> rows = {0, 4, 5, -1, 8, -1};
+  const auto count = static_cast<int64_t>(rows.size());
+  DeviceArray<float> d_x(x), out_x(rows.size() * kHidden);
+  DeviceArray<uint16_t> d_attention(attention), out_attention(rows.size() * kWidth);
+  DeviceArray<int32_t> d_rows(rows), place(rows.size());
+  CudaStream stream = CudaStream::create().value();
+  const WantedRowsParams params{.x_out = {out_x.data(), {count, kHidden}},
+                                .x = TensorView<const float, 2>(d_x.data(), {kTokens, kHidden}),
+                                .attention_out = {out_attention.data(), {count, kWidth}, DType::kBFloat16},
+                                .attention = {d_attention.data(), {kTokens, kWidth}, DType::kBFloat16},
+                                .rows = d_rows.data(),
+                                .place = place.data()};
+  Status status = wanted_rows_cuda(params, stream);
+  ASSERT_TRUE(status && stream.synchronize()) << status.error().message;
+  const auto found_x = out_x.host();
+  const auto found_attention = out_attention.host();
+  const auto found_place = place.host();
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const bool padding = rows[r] < 0;
+    const auto from = static_cast<size_t>(std::max(rows[r], 0));
+    EXPECT_EQ(found_place[r], padding ? -1 : static_cast<int32_t>(r));
+    for (size_t i = 0; i < kHidden; ++i) ASSERT_EQ(found_x[r * kHidden + i], padding ? 0 : x[from * kHidden + i]);
+    for (size_t i = 0; i < kWidth; ++i)
+      ASSERT_EQ(found_attention[r * kWidth + i], padding ? 0 : attention[from * kWidth + i]);
+  }
+  WantedRowsParams odd = params;
+  odd.attention_out.shape[1] = odd.attention.shape[1] = kWidth - 1;  // rows of 1,026 bytes
+  EXPECT_FALSE(wanted_rows_cuda(odd, stream));
 }
 
 TEST(CudaDecoder, RefusesABatchThatWasNotReserved) {

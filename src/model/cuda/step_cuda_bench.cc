@@ -1,12 +1,14 @@
-// step_cuda_bench [--model NAME] [--steps decode,mixed,prefill,long] [--kernels] : what steps that prefill cost on this
-// GPU, alone and beside 64 decodes, with dummy weights. --kernels: also the time of every kernel kind, by CUPTI.
+// step_cuda_bench [--model NAME] [--steps decode,mixed,sweep,prefill,long] [--kernels] : what steps that prefill cost
+// on this GPU, alone and beside 64 decodes, with dummy weights. --kernels: also the time of every kernel kind, by
+// CUPTI.
 //
-// A step runs eagerly several times back to back, as the engine runs it: the median of the device's time between
-// events.
+// A step runs several times back to back, decodes from a graph, the others without and with one (as the engine runs
+// steps of a size that comes often): the median of the device's time between events.
 #include <cuda_runtime_api.h>
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -62,7 +64,9 @@ class Bench {
     ASSIGN_OR_RETURN(stream_, CudaStream::create());
     auto wants = [&](const char* what) { return steps.find(what) != std::string::npos; };
     if (wants("decode")) {
-      for (int seqs : {64, 256}) RETURN_IF_ERROR(measure({{seqs, 1, 1024}}, false));
+      for (int seqs : {1, 8, 16, 64, 256}) RETURN_IF_ERROR(measure({{seqs, 1, 1024}}, seqs == 64));
+      RETURN_IF_ERROR(measure({{1, 1, 192}}, true));
+      RETURN_IF_ERROR(measure({{64, 1, 640}}, true));
     }
     if (wants("mixed")) {
       for (int seqs : {64, 256}) {
@@ -72,6 +76,12 @@ class Bench {
           RETURN_IF_ERROR(measure({decodes, {1, chunk, std::max(640, chunk)}}, seqs == 64 && chunk == 448));
         }
         RETURN_IF_ERROR(measure({decodes, {1, 960, 1024}, {1, 2048 - seqs - 960, 2048 - seqs - 960}}, seqs == 64));
+      }
+    }
+    if (wants("sweep")) {  // by the tokens of a step
+      for (int tokens = 128; tokens <= 1024; tokens += tokens < 640 ? 32 : 64) {
+        const int chunk = tokens - 64;
+        RETURN_IF_ERROR(measure({{64, 1, 1152}, {1, chunk, std::max(640, chunk)}}, tokens == 512 || tokens == 320));
       }
     }
     if (wants("prefill")) {
@@ -138,17 +148,49 @@ class Bench {
     return {};
   }
 
+  // Of a step with prefills: without a graph, and a line with one.
   Result<double> measure_ms(const std::vector<Part>& parts, bool kernels) {
     bool decode = true;
-    int tokens = 0;
-    for (const Part& p : parts) decode &= p.queries == 1, tokens += p.count * p.queries;
+    int decodes = 0;
+    for (const Part& p : parts) {
+      decodes += decode && p.queries == 1 ? p.count : 0;
+      decode &= p.queries == 1;
+    }
     ASSIGN_OR_RETURN(CudaBatch batch, batch_.set(host_batch(parts), {}, decode, 0));
     for (int i = 0; i < 2; ++i) RETURN_IF_ERROR(step(batch, stream_));  // loads what is loaded on first use
     RETURN_IF_ERROR(stream_.synchronize());
+    CudaBatch captured = batch;
+    if (!decode) captured.decodes = decodes, captured.host_query_start = captured.host_seq_lens = {};
     CudaGraph graph;
-    if (decode) {
-      ASSIGN_OR_RETURN(graph, CudaGraph::capture(stream_, [&](StreamRef s) { return step(batch, s); }));
+    if (batch.num_tokens <= 2048) {
+      size_t free_before = 0, free_after = 0, total = 0;
+      CUDA_RETURN_IF_ERROR(cudaMemGetInfo(&free_before, &total));
+      const auto start = std::chrono::steady_clock::now();
+      ASSIGN_OR_RETURN(graph, CudaGraph::capture(stream_, [&](StreamRef s) { return step(captured, s); }));
+      const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+      CUDA_RETURN_IF_ERROR(cudaMemGetInfo(&free_after, &total));
+      capture_text_ = fmt::format("graph of {:.1f} ms, {:.2f} MiB", ms,
+                                  (static_cast<double>(free_before) - static_cast<double>(free_after)) / (1 << 20));
     }
+    double ms = 0;
+    if (!decode) {
+      ASSIGN_OR_RETURN(ms, time(parts, batch, nullptr));
+    }
+    if (graph) {
+      ASSIGN_OR_RETURN(double replayed, time(parts, batch, &graph));
+      if (decode) ms = replayed;
+    }
+    if (kernels && kernels_) RETURN_IF_ERROR(print_kernels(batch, decode ? &graph : nullptr));
+    if (kernels && kernels_ && graph && !decode) RETURN_IF_ERROR(print_kernels(batch, &graph));
+    std::fflush(stdout);
+    return ms;
+  }
+
+  Status launch(const CudaBatch& batch, const CudaGraph* graph) {
+    return graph ? graph->launch(stream_) : step(batch, stream_);
+  }
+
+  Result<double> time(const std::vector<Part>& parts, const CudaBatch& batch, const CudaGraph* graph) {
     constexpr int kRuns = 6;
     std::vector<CudaEvent> events;
     for (int i = 0; i <= kRuns; ++i) {
@@ -157,7 +199,7 @@ class Bench {
     }
     RETURN_IF_ERROR(events[0].record(stream_));
     for (int i = 1; i <= kRuns; ++i) {
-      RETURN_IF_ERROR(decode ? graph.launch(stream_) : step(batch, stream_));
+      RETURN_IF_ERROR(launch(batch, graph));
       RETURN_IF_ERROR(events[static_cast<size_t>(i)].record(stream_));
     }
     RETURN_IF_ERROR(stream_.synchronize());
@@ -168,16 +210,16 @@ class Bench {
     }
     std::sort(times.begin(), times.end());
     const double ms = times[times.size() / 2];
-    fmt::print("{}: {:<40} {:5} tokens {:8.3f} ms  {:6.1f} tok/ms, linears alone {:3.0f} TFLOP/s\n", name_,
-               describe(parts), tokens, ms, tokens / ms, 2 * linear_weights() * tokens / ms / 1e9);
-    if (kernels && kernels_) RETURN_IF_ERROR(print_kernels(batch));
-    std::fflush(stdout);
+    const int tokens = batch.num_tokens;
+    fmt::print("{}: {:<40} {:5} tokens {:8.3f} ms  {:6.1f} tok/ms, linears alone {:3.0f} TFLOP/s, {}\n", name_,
+               describe(parts), tokens, ms, tokens / ms, 2 * linear_weights() * tokens / ms / 1e9,
+               graph ? capture_text_ : "eager");
     return ms;
   }
 
-  Status print_kernels(const CudaBatch& batch) {
+  Status print_kernels(const CudaBatch& batch, const CudaGraph* graph) {
     if (!tracer_) {
-      Result<std::unique_ptr<profile::GpuTracer>> tracer = make_cupti_tracer(GraphTrace::kNodes);
+      Result<std::unique_ptr<profile::GpuTracer>> tracer = make_cupti_tracer();
       if (!tracer) {
         fmt::print("  no kernel times: {}\n", tracer.error().message);
         return {};
@@ -185,7 +227,7 @@ class Bench {
       tracer_ = std::move(tracer).value();
     }
     RETURN_IF_ERROR(tracer_->start());
-    RETURN_IF_ERROR(step(batch, stream_));
+    RETURN_IF_ERROR(launch(batch, graph));
     RETURN_IF_ERROR(stream_.synchronize());
     ASSIGN_OR_RETURN(profile::GpuTrace trace, tracer_->stop());
     struct Kind {
@@ -236,6 +278,7 @@ class Bench {
   DeviceBatch batch_;
   CudaStream stream_;
   std::unique_ptr<profile::GpuTracer> tracer_;
+  std::string capture_text_;
 };
 
 Status run(int argc, char** argv) {

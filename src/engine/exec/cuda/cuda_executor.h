@@ -32,6 +32,7 @@ class CudaExecutor final : public Executor {
   void set_wakeup(std::function<void()> wakeup) override { wakeup_ = std::move(wakeup); }
   /// Steps that ran from a graph so far.
   int64_t num_graph_steps() const { return runner_->num_graph_steps(); }
+  int64_t num_mixed_graph_steps() const { return runner_->num_mixed_graph_steps(); }
 
  private:
   using Launch = std::variant<StepInput, SampleInput>;

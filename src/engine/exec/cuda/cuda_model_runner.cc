@@ -13,6 +13,8 @@ namespace vllm::engine {
 namespace {
 
 constexpr int64_t kLogitsTile = 256;       // rows of a compute_logits call
+constexpr int kMixedUses = 3;              // of a size without a graph until it gets one
+constexpr int kMaxMixedGraphs = 64;        // each takes memory of the device
 constexpr size_t kStagedRuns = 8192;       // of one upload; more are uploaded in turns
 constexpr size_t kStagedWords = 1u << 18;  // 1 MiB: 256k prompt tokens
 
@@ -45,14 +47,20 @@ struct CudaModelRunner::Ticket {
   TokenLogprob* top = nullptr;       // [max_tokens, kMaxDeviceLogprobs]
 };
 
+namespace {
+// Decodes and prefills of a step are padded apart.
+int layout_max_seqs(const CudaRunnerOptions& options) {
+  return padded_batch(options.engine.max_num_seqs) + (options.max_graph_batch > 0 ? kMaxMixedPrefills : 0);
+}
+}  // namespace
+
 CudaModelRunner::CudaModelRunner(std::unique_ptr<model::CudaModel> model, const CudaRunnerOptions& options)
     : model_(std::move(model)),
       options_(options),
       vocab_size_(static_cast<int>(model_->config().vocab_size)),
       layout_(SlotLayout::make(options.engine.max_num_seqs, static_cast<int>(model_->kv_spec().groups.size()),
-                               options.engine.max_model_len, options.engine.block_size,
-                               padded_batch(options.engine.max_num_seqs))),
-      max_seqs_(padded_batch(options.engine.max_num_seqs)),
+                               options.engine.max_model_len, options.engine.block_size, layout_max_seqs(options))),
+      max_seqs_(layout_max_seqs(options)),
       max_tokens_(std::max<int64_t>(options.engine.max_num_batched_tokens, max_seqs_)),
       planner_({.engine = options.engine,
                 .num_groups = static_cast<int>(model_->kv_spec().groups.size()),
@@ -95,6 +103,7 @@ Status CudaModelRunner::allocate() {
                                    .use_cublaslt = options_.use_cublaslt,
                                    .tail_bytes = logits_bytes + hidden_bytes,
                                    .batch_invariant = options_.batch_invariant}));
+  if (options_.max_graph_batch > 0 && model_->mixes(1)) planner_.pad_mixed_steps(max_tokens_, max_seqs_);
   ASSIGN_OR_RETURN(stream_, CudaStream::create());
   logits_ = reinterpret_cast<float*>(model_->tail());
   hidden_ = model_->tail() + logits_bytes;
@@ -197,25 +206,43 @@ Status CudaModelRunner::forward(const StepInput& input) {
   }
   RETURN_IF_ERROR(upload(ticket));
   if (plan.rows.empty()) return {};
-  const int batch = plan.shape.num_seqs;
-  const bool graph = plan.decode && batch <= options_.max_graph_batch;
-  int64_t longest = 0, total = 0;
-  for (int32_t length : plan.seq_lens) longest = std::max<int64_t>(longest, length), total += length;
-  const GraphKey key{.batch = batch, .lopsided = plan.decode && model_->is_lopsided(batch, longest, total)};
-  if (graph) {
-    if (auto it = graphs_.find(key); it != graphs_.end()) {
+  if (std::optional<GraphKey> key = graph_key(plan)) {
+    if (auto it = graphs_.find(*key); it != graphs_.end()) {
       ++num_graph_steps_;
+      num_mixed_graph_steps_ += key->is_mixed();
       return it->second.launch(stream_);
     }
-    if (!failed_.contains(key)) wanted_.insert(key);
+    if (want(*key)) wanted_.insert(*key);
   }
   return launch_forward(plan.shape,
                         {.decode = plan.decode,
-                         .lopsided = key.lopsided,
+                         .lopsided = plan.decode && is_lopsided(plan),
                          .query_start = plan.query_start,
                          .seq_lens = plan.seq_lens,
                          .phase = ticket.phase},
                         stream_);
+}
+
+bool CudaModelRunner::is_lopsided(const StepPlan& plan) const {
+  return model_->is_lopsided(plan.mixed ? plan.num_decodes : plan.shape.num_seqs, plan.longest_decode,
+                             plan.decode_keys);
+}
+
+// Which graph would run the step; nullopt where it has to run without.
+std::optional<CudaModelRunner::GraphKey> CudaModelRunner::graph_key(const StepPlan& plan) const {
+  if (plan.decode && plan.shape.num_seqs <= options_.max_graph_batch)
+    return GraphKey{.logits = plan.shape.num_seqs, .lopsided = is_lopsided(plan)};
+  if (plan.mixed && plan.mixed->decodes <= options_.max_graph_batch && model_->mixes(plan.mixed->decodes) &&
+      !is_lopsided(plan))
+    return GraphKey{.mixed = *plan.mixed, .logits = plan.shape.num_logits};
+  return std::nullopt;
+}
+
+bool CudaModelRunner::want(const GraphKey& key) {
+  if (failed_.contains(key)) return false;
+  if (!key.is_mixed()) return true;
+  // There are many sizes of these, and most come once.
+  return num_mixed_graphs_ < kMaxMixedGraphs && ++mixed_uses_[key] >= kMixedUses;
 }
 
 // The staging area holds nearly every step whole; what does not fit goes in turns.
@@ -253,7 +280,7 @@ Status CudaModelRunner::launch_forward(const BatchShape& shape, const Known& kno
                                     std::array<int64_t, 2>{shape.num_seqs, layout_.max_blocks});
     batch.slot_mapping.push_back(arrays_.slot_mapping + g * max_tokens_);
   }
-  batch.decode = known.decode, batch.lopsided = known.lopsided;
+  batch.decode = known.decode, batch.lopsided = known.lopsided, batch.decodes = known.decodes;
   batch.host_query_start = known.query_start, batch.host_seq_lens = known.seq_lens;
   batch.phase = known.phase;
   RETURN_IF_ERROR(model_->forward(batch, kv_, hidden_rows(0, shape.num_logits), stream));
@@ -355,21 +382,29 @@ StepResult CudaModelRunner::collect(Ticket& ticket) {
 void CudaModelRunner::capture_one() {
   if (wanted_.empty()) return;
   const GraphKey key = *wanted_.begin();
-  const int batch = key.batch;
   wanted_.erase(wanted_.begin());
+  if (key.is_mixed() && num_mixed_graphs_ >= kMaxMixedGraphs) return;
+  const MixedBucket& mixed = key.mixed;
+  const BatchShape shape = key.is_mixed() ? BatchShape{mixed.decodes + mixed.prefills, mixed.num_tokens, key.logits}
+                                          : BatchShape{key.logits, key.logits, key.logits};
+  const std::string name = key.is_mixed()
+                               ? fmt::format("steps of {} tokens with {} decodes", mixed.num_tokens, mixed.decodes)
+                               : fmt::format("decodes of {} sequences", key.logits);
   auto start = std::chrono::steady_clock::now();
   auto launches = [&](StreamRef stream) {
-    return launch_forward({.num_seqs = batch, .num_tokens = batch, .num_logits = batch},
-                          {.decode = true, .lopsided = key.lopsided}, stream);
+    return launch_forward(
+        shape, {.decode = !key.is_mixed(), .lopsided = key.lopsided, .decodes = key.is_mixed() ? mixed.decodes : -1},
+        stream);
   };
   Result<CudaGraph> graph = CudaGraph::capture(stream_, launches);
   if (!graph) {
     failed_.insert(key);
-    LOG_WARNING("no CUDA graph for decodes of {} sequences, which run without one: {}", batch, graph.error().message);
+    LOG_WARNING("no CUDA graph for {}, which run without one: {}", name, graph.error().message);
     return;
   }
   graphs_.insert_or_assign(key, std::move(*graph));
-  LOG_DEBUG("CUDA graph for decodes of {} sequences captured in {:.1f} ms", batch,
+  if (key.is_mixed()) ++num_mixed_graphs_, mixed_uses_.erase(key);
+  LOG_DEBUG("CUDA graph for {} captured in {:.1f} ms", name,
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
 }
 

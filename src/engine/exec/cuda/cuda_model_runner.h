@@ -53,11 +53,13 @@ class CudaModelRunner {
   /// What the step gave; it must be done.
   StepResult collect(Ticket& ticket);
 
-  /// Decode sizes that ran without a graph and may have one.
+  /// Sizes that ran without a graph and may have one.
   bool wants_capture() const { return !wanted_.empty(); }
   /// Capture the smallest of them. Costs a few ms of the worker; a failure is logged once and stays eager.
   void capture_one();
   int64_t num_graph_steps() const { return num_graph_steps_; }
+  /// Those of them that prefilled.
+  int64_t num_mixed_graph_steps() const { return num_mixed_graph_steps_; }
 
   const model::CudaModel& model() const { return *model_; }
   size_t device_bytes() const;
@@ -71,18 +73,24 @@ class CudaModelRunner {
   Status allocate();
   Result<SamplingPlace> start_slot(const SlotStart& start);
   Status upload(Ticket& ticket);
-  // What a graph is captured for.
+  // What a graph is captured for: a decode, or a step that prefills.
   struct GraphKey {
-    int batch = 0;  // padded
+    MixedBucket mixed;  // of a step that prefills
+    int logits = 0;     // padded; a decode's sequences
     bool lopsided = false;
+    bool is_mixed() const { return mixed.num_tokens > 0; }
     auto operator<=>(const GraphKey&) const = default;
   };
   // What the worker knows of a step, beside its shape.
   struct Known {
     bool decode = false, lopsided = false;
-    std::span<const int32_t> query_start, seq_lens;  // not for decode
+    int decodes = -1;                                // of a step that prefills from a graph
+    std::span<const int32_t> query_start, seq_lens;  // of one without
     int phase = 0;
   };
+  std::optional<GraphKey> graph_key(const StepPlan& plan) const;
+  bool want(const GraphKey& key);
+  bool is_lopsided(const StepPlan& plan) const;
   Status launch_forward(const BatchShape& shape, const Known& known, StreamRef stream);
   Status launch_logits(int64_t begin, int64_t end, StreamRef stream);
   Status sample_tile(Ticket& ticket, const SampleInput& input, int64_t begin, int64_t end);
@@ -114,8 +122,10 @@ class CudaModelRunner {
   Ticket* open_ = nullptr;  // forward launched, sampling not yet
 
   std::map<GraphKey, CudaGraph> graphs_;
+  std::map<GraphKey, int> mixed_uses_;  // of those that have no graph
+  int num_mixed_graphs_ = 0;
   std::set<GraphKey> wanted_, failed_;
-  std::atomic<int64_t> num_graph_steps_{0};
+  std::atomic<int64_t> num_graph_steps_{0}, num_mixed_graph_steps_{0};
 };
 
 }  // namespace vllm::engine

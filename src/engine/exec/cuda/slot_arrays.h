@@ -13,7 +13,7 @@ namespace vllm::engine {
 
 /// One sequence's share of the step at hand, as the planner wrote it.
 struct WorkRow {
-  int32_t slot = 0;
+  int32_t slot = 0;             // negative: padding between others
   int32_t num_tokens = 0;       // that run
   int32_t query_start = 0;      // its first token row
   int32_t first_logit = 0;      // its first row among the wanted logits
@@ -103,6 +103,10 @@ VLLM_HOST_DEVICE void prepare_sequence(const int32_t* words, const SlotLayout& l
     return;
   }
   const WorkRow& work = work_row(words, l, s);
+  if (work.slot < 0) {
+    if (lane == 0) out.seq_lens[s] = 0, out.query_start[s + 1] = work.query_start;
+    return;
+  }
   const int64_t begin = words[l.num_computed + work.slot], known = words[l.num_tokens + work.slot];
   const int64_t end = begin + work.num_tokens < known ? begin + work.num_tokens : known;
   if (lane == 0) {
@@ -154,6 +158,7 @@ VLLM_HOST_DEVICE void prepare_padding(const int32_t* words, const SlotLayout& l,
 VLLM_HOST_DEVICE void finish_sequence(int32_t* words, const SlotLayout& l, int s) {
   if (s >= work_header(words, l).num_seqs) return;
   const WorkRow& work = work_row(words, l, s);
+  if (work.slot < 0) return;
   const int32_t end = words[l.num_computed + work.slot] + work.num_tokens, known = words[l.num_tokens + work.slot];
   words[l.num_computed + work.slot] = end < known ? end : known;
 }

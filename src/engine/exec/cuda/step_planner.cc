@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/exec/cuda/graph_buckets.h"
-
 namespace vllm::engine {
 
 StepPlanner::StepPlanner(PlannerOptions options, const SlotLayout& layout)
@@ -15,6 +13,8 @@ Status StepPlanner::plan(const StepInput& input, StepPlan& plan) {
   plan.rows.clear(), plan.runs.clear(), plan.payload.clear(), plan.query_start.assign(1, 0), plan.seq_lens.clear();
   plan.shape = {}, plan.num_logits = 0, plan.features = 0;
   plan.decode = is_plain_decode(input);
+  plan.mixed.reset();
+  plan.num_decodes = 0, plan.longest_decode = plan.decode_keys = 0;
   plan.has_host_rows = plan.has_device_rows = false;
   work_.assign(kWorkHeaderWords, 0);
   for (SlotId slot : input.ended) {
@@ -26,6 +26,7 @@ Status StepPlanner::plan(const StepInput& input, StepPlan& plan) {
   for (const BlockDelta& d : input.block_deltas) RETURN_IF_ERROR(extend(d, plan).with_context("step {}", input.step));
   for (const SlotWork& w : input.work) RETURN_IF_ERROR(add_work(w, plan).with_context("step {}", input.step));
   for (const PlannedRow& row : plan.rows) slots_[static_cast<size_t>(row.slot)].planned = false;
+  if (!plan.decode && max_padded_seqs_ > 0) pad_mixed(plan);
   finish_work(plan);
   return {};
 }
@@ -114,6 +115,10 @@ Status StepPlanner::add_work(const SlotWork& work, StepPlan& plan) {
                                                                : kNoRow};
   const auto* raw = reinterpret_cast<const int32_t*>(&words);
   work_.insert(work_.end(), raw, raw + kWorkRowWords);
+  if (row.num_tokens == 1 && plan.num_decodes == static_cast<int>(plan.rows.size())) {
+    ++plan.num_decodes;
+    plan.longest_decode = std::max(plan.longest_decode, end), plan.decode_keys += end;
+  }
   plan.num_logits += row.num_prompt_rows + (words.last_row != kNoRow ? 1 : 0);
   plan.shape.num_tokens += row.num_tokens;
   plan.query_start.push_back(plan.shape.num_tokens);
@@ -127,8 +132,30 @@ Status StepPlanner::add_work(const SlotWork& work, StepPlan& plan) {
   return {};
 }
 
+// Sequences of nothing go between the decodes and the others, so that both begin at a fixed place. Token rows have no
+// gap: they are padded at the end.
+void StepPlanner::pad_mixed(StepPlan& plan) {
+  const int prefills = static_cast<int>(plan.rows.size()) - plan.num_decodes;
+  std::optional<MixedBucket> bucket = mixed_bucket(plan.shape.num_tokens, plan.num_decodes, prefills);
+  if (!bucket || bucket->num_tokens > max_padded_tokens_ || bucket->decodes + bucket->prefills > max_padded_seqs_)
+    return;
+  for (const PlannedRow& row : plan.rows) {
+    if (row.num_prompt_rows > 0) return;
+  }
+  const auto real = static_cast<size_t>(plan.num_decodes), padding = static_cast<size_t>(bucket->decodes) - real;
+  const WorkRow none{.slot = -1, .query_start = plan.num_decodes};
+  const auto* raw = reinterpret_cast<const int32_t*>(&none);
+  for (size_t i = 0; i < padding; ++i) {
+    const auto place = work_.begin() + kWorkHeaderWords + static_cast<int64_t>(real) * kWorkRowWords;
+    work_.insert(place, raw, raw + kWorkRowWords);
+  }
+  plan.query_start.insert(plan.query_start.begin() + plan.num_decodes + 1, padding, plan.num_decodes);
+  plan.seq_lens.insert(plan.seq_lens.begin() + plan.num_decodes, padding, 0);
+  plan.mixed = bucket;
+}
+
 void StepPlanner::finish_work(StepPlan& plan) {
-  const WorkHeader header{.num_seqs = static_cast<int32_t>(plan.rows.size()),
+  const WorkHeader header{.num_seqs = static_cast<int32_t>(plan.seq_lens.size()),
                           .num_tokens = plan.shape.num_tokens,
                           .num_logits = plan.num_logits};
   std::memcpy(work_.data(), &header, sizeof header);
@@ -138,11 +165,18 @@ void StepPlanner::finish_work(StepPlan& plan) {
   }
   plan.shape.num_seqs = header.num_seqs;
   plan.shape.num_logits = plan.num_logits;
-  if (!plan.decode) return;
-  const int padded = padded_batch(header.num_seqs);
-  plan.shape = {.num_seqs = padded, .num_tokens = padded, .num_logits = padded};
-  plan.query_start.resize(static_cast<size_t>(padded) + 1, header.num_tokens);
-  plan.seq_lens.resize(static_cast<size_t>(padded), 0);
+  if (plan.decode) {
+    const int padded = padded_batch(header.num_seqs);
+    plan.shape = {.num_seqs = padded, .num_tokens = padded, .num_logits = padded};
+  } else if (plan.mixed) {
+    plan.shape = {.num_seqs = plan.mixed->decodes + plan.mixed->prefills,
+                  .num_tokens = plan.mixed->num_tokens,
+                  .num_logits = plan.num_logits == 0 ? 0 : padded_batch(plan.num_logits)};
+  } else {
+    return;
+  }
+  plan.query_start.resize(static_cast<size_t>(plan.shape.num_seqs) + 1, header.num_tokens);
+  plan.seq_lens.resize(static_cast<size_t>(plan.shape.num_seqs), 0);
 }
 
 // Runs are short, so that each is one block's work on the device.

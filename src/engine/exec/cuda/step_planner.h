@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "engine/exec/cuda/graph_buckets.h"
 #include "engine/exec/cuda/slot_arrays.h"
 #include "engine/step.h"
 
@@ -51,16 +52,24 @@ struct StepPlan {
   BatchShape shape;                            // padded
   int num_logits = 0;                          // real
   bool decode = false;                         // is_plain_decode
+  std::optional<MixedBucket> mixed;            // what the step was padded to
   bool has_host_rows = false;                  // logits that the host reads
   bool has_device_rows = false;                // rows that the device samples
   uint32_t features = 0;                       // of these
   std::vector<int32_t> query_start, seq_lens;  // as the device will have them, padded
+  // The sequences in front that run one token each.
+  int num_decodes = 0;
+  int64_t longest_decode = 0, decode_keys = 0;  // their largest length, and all together
 };
 
 class StepPlanner {
  public:
   StepPlanner(PlannerOptions options, const SlotLayout& layout);
   void set_num_blocks(int64_t num_blocks) { num_blocks_ = num_blocks; }
+  /// From here on steps that prefill are padded to a MixedBucket, where that has at most so many.
+  void pad_mixed_steps(int64_t max_tokens, int64_t max_seqs) {
+    max_padded_tokens_ = max_tokens, max_padded_seqs_ = max_seqs;
+  }
   /// Check and apply. After an error the planner is not to be used any more.
   Status plan(const StepInput& input, StepPlan& plan);
   /// Forget what was uploaded: the next plan carries its work rows whatever they are.
@@ -78,6 +87,7 @@ class StepPlanner {
   Status start(const SlotStart& start, StepPlan& plan);
   Status extend(const BlockDelta& delta, StepPlan& plan);
   Status add_work(const SlotWork& work, StepPlan& plan);
+  void pad_mixed(StepPlan& plan);
   void finish_work(StepPlan& plan);
   static void add_run(StepPlan& plan, int64_t to, std::span<const int32_t> words);
   bool is_active(SlotId slot) const {
@@ -87,6 +97,7 @@ class StepPlanner {
   const PlannerOptions options_;
   const SlotLayout layout_;
   int64_t num_blocks_ = 0;
+  int64_t max_padded_tokens_ = 0, max_padded_seqs_ = 0;
   std::vector<Slot> slots_;
   std::vector<int32_t> work_, last_work_;  // header and rows, as words
 };

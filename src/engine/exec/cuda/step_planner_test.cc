@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kVocab = 50, kSlots = 7, kBlock = 4, kMaxLen = 64, kBudget = 24;
 constexpr int64_t kBlocks = 40;
+constexpr int kMaxSeqs = 8 + kMaxMixedPrefills;
 
 // What the model was asked to run.
 struct Batch {
@@ -75,8 +76,8 @@ class RecordingModel final : public model::Model {
 // The device's half on the host: the array, the batch, and a sampler that appends the tokens it is told.
 class HostDevice {
  public:
-  explicit HostDevice(const EngineConfig& config)
-      : layout_(SlotLayout::make(kSlots, 2, kMaxLen, kBlock, padded_batch(kSlots))),
+  explicit HostDevice(const EngineConfig& config, bool pad_mixed = false)
+      : layout_(SlotLayout::make(kSlots, 2, kMaxLen, kBlock, kMaxSeqs)),
         planner_({.engine = config,
                   .num_groups = 2,
                   .vocab_size = kVocab,
@@ -85,7 +86,8 @@ class HostDevice {
                  layout_),
         words_(static_cast<size_t>(layout_.total), -7) {
     planner_.set_num_blocks(kBlocks);
-    out_.max_tokens = kBudget + 8, out_.max_seqs = padded_batch(kSlots);
+    out_.max_tokens = kBudget + 8, out_.max_seqs = kMaxSeqs;
+    if (pad_mixed) planner_.pad_mixed_steps(out_.max_tokens, out_.max_seqs);
     for (auto** p : {&out_.token_ids, &out_.positions, &out_.logits_rows, &out_.row_slots}) *p = array(out_.max_tokens);
     out_.query_start = array(out_.max_seqs + 1), out_.seq_lens = array(out_.max_seqs);
     out_.block_tables = array(2 * out_.max_seqs * layout_.max_blocks);
@@ -106,18 +108,29 @@ class HostDevice {
   }
   // The real part of the batch, once the padding is checked.
   Batch batch() const {
-    const size_t seqs = plan.rows.size(), logits = static_cast<size_t>(plan.num_logits);
-    const auto tokens = static_cast<size_t>(plan.query_start[seqs]);
+    const auto logits = static_cast<size_t>(plan.num_logits);
+    const auto tokens = static_cast<size_t>(plan.query_start.back());
     Batch b{.token_ids = {out_.token_ids, out_.token_ids + tokens},
             .positions = {out_.positions, out_.positions + tokens},
-            .query_start = {out_.query_start, out_.query_start + seqs + 1},
-            .seq_lens = {out_.seq_lens, out_.seq_lens + seqs},
+            .query_start = {0},
+            .seq_lens = {},
             .logits_rows = {out_.logits_rows, out_.logits_rows + logits}};
+    std::vector<int64_t> real;
+    for (size_t s = 0; s < plan.seq_lens.size(); ++s) {
+      if (out_.seq_lens[s] == 0) continue;
+      real.push_back(static_cast<int64_t>(s));
+      b.query_start.push_back(out_.query_start[s + 1]), b.seq_lens.push_back(out_.seq_lens[s]);
+    }
+    EXPECT_EQ(real.size(), plan.rows.size());
+    if (plan.mixed) {
+      for (int64_t s : real) EXPECT_TRUE(s < plan.num_decodes || s >= plan.mixed->decodes);
+      EXPECT_EQ(out_.query_start[plan.mixed->decodes], plan.num_decodes);
+    }
     for (int g = 0; g < 2; ++g) {
       const int64_t* mapping = out_.slot_mapping + g * out_.max_tokens;
       b.mapping.emplace_back(mapping, mapping + tokens);
-      for (size_t s = 0; s < seqs; ++s) {
-        const int32_t* row = out_.block_tables + (g * out_.max_seqs + static_cast<int64_t>(s)) * layout_.max_blocks;
+      for (size_t s = 0; s < real.size(); ++s) {
+        const int32_t* row = out_.block_tables + (g * out_.max_seqs + real[s]) * layout_.max_blocks;
         b.tables.emplace_back(row, row + (b.seq_lens[s] + kBlock - 1) / kBlock);
       }
       for (int i = static_cast<int>(tokens); i < plan.shape.num_tokens; ++i) EXPECT_EQ(mapping[i], -1);
@@ -157,14 +170,16 @@ EngineConfig small_config() {
           .num_blocks = kBlocks};
 }
 
-TEST(StepPlanner, MakesTheBatchesOfTheCpuRunner) {
+class StepPlannerBatches : public ::testing::TestWithParam<bool> {};  // whether steps that prefill are padded
+
+TEST_P(StepPlannerBatches, AreThoseOfTheCpuRunner) {
   const EngineConfig config = small_config();
   ThreadPool pool(1);
   auto owned = std::make_unique<RecordingModel>();
   RecordingModel& model = *owned;
   CpuModelRunner runner(std::move(owned), config, nullptr, pool);
-  HostDevice device(config);
-  int steps = 0, decodes = 0, steady = 0, chunks = 0;
+  HostDevice device(config, GetParam());
+  int steps = 0, decodes = 0, steady = 0, chunks = 0, mixed = 0, apart = 0;
   auto run = [&](const StepInput& input, const SampleInput& sample) -> StepResult {
     Status forward = runner.forward(input), prepared = device.prepare(input);
     EXPECT_TRUE(forward && prepared) << (prepared ? "" : prepared.error().message);
@@ -183,6 +198,8 @@ TEST(StepPlanner, MakesTheBatchesOfTheCpuRunner) {
     }
     ++steps, decodes += device.plan.decode, chunks += device.plan.query_start.back() == kBudget;
     steady += device.plan.runs.empty();
+    mixed += device.plan.mixed.has_value();
+    apart += device.plan.mixed && device.plan.num_decodes < device.plan.mixed->decodes;
     return std::move(*result);
   };
   std::mutex mutex;
@@ -219,7 +236,11 @@ TEST(StepPlanner, MakesTheBatchesOfTheCpuRunner) {
   EXPECT_GT(decodes, 10);
   EXPECT_GT(chunks, 5);
   EXPECT_GT(steady, 3);  // nothing to upload at all
+  EXPECT_EQ(mixed > 5, GetParam());
+  EXPECT_EQ(apart > 2, GetParam());  // with sequences of nothing between others
 }
+INSTANTIATE_TEST_SUITE_P(, StepPlannerBatches, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "PaddedMixed" : "AsTheyAre"; });
 
 TEST(StepPlanner, RefusesWhatNoSchedulerSends) {
   const SlotStart start{.slot = 0, .token_ids = {1, 2, 3}, .num_prompt_tokens = 3};
@@ -253,6 +274,16 @@ TEST(StepPlanner, RefusesWhatNoSchedulerSends) {
   refused([](StepInput& i) { i.work.push_back(i.work[0]); });  // twice in a step
   refused([](StepInput& i) { i.work[0].slot = 3; });
   refused([](StepInput& i) { i.work[0].num_tokens = 0; });
+}
+
+TEST(GraphBuckets, PadStepsThatPrefill) {
+  const int tokens[][2] = {{1, 16}, {65, 96}, {129, 192}, {512, 512}, {513, 640}, {1025, 1280}, {2048, 2048}};
+  for (auto [n, padded] : tokens) EXPECT_EQ(mixed_bucket(n, 0, 1), (MixedBucket{padded, 0, 2}));
+  EXPECT_EQ(mixed_bucket(500, 61, 3), (MixedBucket{512, 64, 8}));
+  EXPECT_EQ(mixed_bucket(500, 3, 32), (MixedBucket{512, 4, 32}));
+  EXPECT_FALSE(mixed_bucket(2049, 0, 1));
+  EXPECT_FALSE(mixed_bucket(100, 0, 33));
+  EXPECT_FALSE(mixed_bucket(4, 4, 0));
 }
 
 TEST(GraphBuckets, PadAsVllmDoes) {

@@ -54,7 +54,7 @@ Status CudaModelRunner::warm_up() {
     if (StepResult result = collect(*ticket); !result.error.empty())
       return error(ErrorCode::kInternal, "warm-up: {}", result.error);
   }
-  wanted_.clear();
+  wanted_.clear(), mixed_uses_.clear();
   return set_kv(nullptr, 0);
 }
 

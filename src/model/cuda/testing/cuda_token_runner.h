@@ -19,6 +19,7 @@ struct CudaRunOptions {
   int block_size = 16;
   bool pad = false;              // rows, sequences and logits behind the real ones, host lengths that are too high
   bool graphs = false;           // steps of one token per sequence are captured once and replayed
+  bool mixed_graphs = false;     // other steps too, where the model knows CudaBatch::decodes; with padded decodes
   bool release_windows = false;  // give up pages in front of sliding windows, as the engine does
   bool use_cublaslt = true;
   int64_t first_page = 1;      // of the prompts; those in front are there and hold nothing
@@ -41,6 +42,7 @@ class CudaTokenRunner {
   Status start(const Prompts& prompts);
   HostBatch next(const Prompts& prompts, std::vector<size_t>& who);
   Status launch(const CudaBatch& batch, StreamRef stream);
+  int pad_decodes(HostBatch& host, int count) const;
   Status step(HostBatch host, const std::vector<size_t>& who, Logits& out);
   TensorView<void, 2> hidden(int64_t rows) const {
     return {hidden_.data(), {rows, model_.config().hidden_size}, model_.dtype()};
@@ -55,7 +57,7 @@ class CudaTokenRunner {
   std::optional<DeviceBatch> batch_;
   DeviceBuffer pool_, hidden_, logits_;
   CudaStream stream_;
-  std::map<std::array<int, 3>, CudaGraph> graphs_;  // by padded sequences, logits and phase
+  std::map<std::array<int, 5>, CudaGraph> graphs_;  // by padded sequences, logits, tokens, decodes and phase
 };
 
 inline Status CudaTokenRunner::start(const Prompts& prompts) {
@@ -151,6 +153,17 @@ inline Status CudaTokenRunner::launch(const CudaBatch& batch, StreamRef stream) 
   return {};
 }
 
+// Put `count` sequences of nothing behind those in front that have one query; how many these then are together.
+inline int CudaTokenRunner::pad_decodes(HostBatch& host, int count) const {
+  int decodes = 0;
+  while (decodes < host.num_seqs() && host.query_start[static_cast<size_t>(decodes) + 1] == decodes + 1) ++decodes;
+  host.query_start.insert(host.query_start.begin() + decodes, static_cast<size_t>(count), decodes);
+  host.seq_lens.insert(host.seq_lens.begin() + decodes, static_cast<size_t>(count), 0);
+  for (std::vector<int32_t>& table : host.tables)
+    table.insert(table.begin() + decodes * max_blocks_, static_cast<size_t>(count * max_blocks_), 0x3fffffff);
+  return decodes + count;
+}
+
 inline Status CudaTokenRunner::step(HostBatch host, const std::vector<size_t>& who, Logits& out) {
   const auto vocab = static_cast<size_t>(model_.config().vocab_size);
   const size_t rows = host.logits_rows.size();
@@ -160,13 +173,17 @@ inline Status CudaTokenRunner::step(HostBatch host, const std::vector<size_t>& w
     padding = {.tokens = kPadding, .seqs = decode ? kPadding : 2, .logits = decode ? kPadding : 1, .slack = 2};
   }
   const std::vector<int32_t> starts = host.query_start;
+  const bool mixed = !decode && o_.mixed_graphs && model_.mixes(host.num_seqs());
+  if (mixed) padding.seqs = 1;
+  const int decodes = mixed ? pad_decodes(host, 2) : -1;
   ASSIGN_OR_RETURN(CudaBatch batch, batch_->set(std::move(host), padding, decode, steps_++ % 2));
   const size_t all_rows = rows + static_cast<size_t>(padding.logits);
   CUDA_RETURN_IF_ERROR(cudaMemset(hidden_.data(), 0xff, hidden_.size()));
   CUDA_RETURN_IF_ERROR(cudaMemset(logits_.data(), 0xff, logits_.size()));
   CUDA_RETURN_IF_ERROR(cudaDeviceSynchronize());
-  if (decode && o_.graphs) {
-    CudaGraph& graph = graphs_[{batch.num_seqs, batch.num_logits, batch.phase}];
+  if (mixed) batch.decodes = decodes, batch.host_query_start = batch.host_seq_lens = {};
+  if (mixed || (decode && o_.graphs)) {
+    CudaGraph& graph = graphs_[{batch.num_seqs, batch.num_logits, batch.num_tokens, decodes, batch.phase}];
     if (!graph) {
       ASSIGN_OR_RETURN(graph, CudaGraph::capture(stream_, [&](StreamRef s) { return launch(batch, s); }));
     }
