@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """The CPU engine's table: ours and the peers', interleaved, on the machine it runs on; appends to docs/measurements/cpu.jsonl.
 
-    cpu_table.py --llama LLAMA_BUILD/bin --models FOLDER [--client VENV/bin/vllm] [--rounds 3] [--rows tg,pp,serve,start,long]
+    cpu_table.py --llama LLAMA_BUILD/bin --models FOLDER [--client VENV/bin/vllm] [--rounds 3] [--rows steps,serve,start,spec,long]
 
 FOLDER holds smollm2-q4_1.gguf, qwen2.5-coder-0.5b-q4_k_m.gguf, qwen2.5-coder-1.5b-q4_k_m.gguf and hf-smollm2-q4_1/ (bfloat16, the same weights).
---client, vLLM's CPU package, adds its server to the row of 32 at once (it needs two minutes to start). `long` (a prompt of 8k tokens on the 1.5B)
-takes four minutes more and is not among the default rows; those take about ten. Nothing else should run: every row keeps the best run beside the
-median, which is the figure to trust on a machine that others share.
+--client, vLLM's CPU package, adds its server to the row of 32 at once (it needs two minutes to start). `long` (a prompt of 8k tokens on the 1.5B, one
+round) takes about five minutes; all rows together about 25 with three rounds on two Zen 4 cores. A row that fails is told and does not stop the others.
+Nothing else should run: every row keeps the best run beside the median, which is the figure to trust on a machine that others share.
 """
 import argparse
 import datetime
@@ -15,6 +15,7 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -170,6 +171,31 @@ class Table:
         self.add("SmolLM2 Q4_1, idle", "memory beside packed weights (PSS)", "MiB", memory, {}, at_most=60)
         self.add("SmolLM2 Q4_1, idle", "CPU", "%", idle, {}, at_most=0)
 
+    def pair(self, target, draft):
+        """The 0.5B drafting for the 1.5B, one request at a time, beside the 1.5B alone: tokens a second of decode, and the same answers."""
+        prompts = ["Write a Python function that returns the n-th Fibonacci number, with a docstring.", "Write a C function that reverses a singly linked list.",
+                   "Write a SQL query that lists the ten customers with the highest total of orders in 2023.", "Write a JavaScript class for a stack with push, pop and peek."]
+        speeds, texts = {"pair": [], "alone": []}, {}
+        with tempfile.TemporaryDirectory() as scratch:
+            data = pathlib.Path(scratch, "prompts.jsonl")
+            data.write_text("".join(json.dumps({"prompt": p, "output_tokens": 96}) + "\n" for p in prompts))
+            for _ in range(max(1, self.a.rounds - 1)):
+                for name, flags in [("alone", []), ("pair", ["--spec-model", str(draft), "--spec-tokens", "3"])]:
+                    port = free_port()
+                    server = Running(name, self.serve_ours(target)(port) + flags, port, {})
+                    try:
+                        run([self.a.binary, "bench", "serve", "--backend", "openai-chat", "--base-url", f"http://127.0.0.1:{port}", "--endpoint", "/v1/chat/completions", "--model", "m",
+                             "--dataset-name", "custom", "--dataset-path", data, "--custom-output-len", -1, "--num-prompts", len(prompts), "--max-concurrency", 1, "--disable-shuffle",
+                             "--temperature", 0, "--ignore-eos", "--disable-tqdm", "--save-result", "--save-detailed", "--result-dir", scratch, "--result-filename", f"{name}.json"])
+                    finally:
+                        server.stop()
+                    r = json.loads(pathlib.Path(scratch, f"{name}.json").read_text())
+                    assert r["total_output_tokens"] == 96 * len(prompts), r["total_output_tokens"]
+                    speeds[name].append(1e3 / r["mean_tpot_ms"])
+                    texts.setdefault(name, r["generated_texts"])
+                    assert r["generated_texts"] == texts["alone"], "the pair's answers differ"
+        self.add("Qwen2.5-Coder-1.5B Q4_K_M, drafts of 3 by the 0.5B, 4 coding prompts, one at a time", "decode", "tok/s", speeds["pair"], {"without drafts": speeds["alone"]}, 1.4)
+
     def long_prompt(self, model):
         ours, llama = [], []
         llama.append(8192 / self.llama_once(model, 8192))
@@ -195,33 +221,38 @@ def main():
     p.add_argument("--binary", default=str(ROOT / "build/release/bin/vllm"))
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--serve-rounds", type=int, default=2)
-    p.add_argument("--rows", default="steps,serve,start")
+    p.add_argument("--rows", default="steps,serve,start,spec,long")
     a = p.parse_args()
     rows = a.rows.split(",")
     smol, smol_folder = a.models / "smollm2-q4_1.gguf", a.models / "hf-smollm2-q4_1"
     small, large = a.models / "qwen2.5-coder-0.5b-q4_k_m.gguf", a.models / "qwen2.5-coder-1.5b-q4_k_m.gguf"
     table = Table(a)
-    begin = time.time()
+    begin, failed = time.time(), []
     print("| load | ours | best peer | ratio (of the best runs) | reach |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as scratch:
         smol_bf16 = pathlib.Path(scratch, "bf16.gguf")
         run([a.llama / "llama-quantize", "--allow-requantize", smol, smol_bf16, "BF16"])
         shares = table.roofline(smol) if "steps" in rows or "start" in rows else {}
-        if "steps" in rows:
-            for threads in (1, 2):
-                table.steps("SmolLM2 Q4_1", smol, smol, threads, 128, 1.25, 1.5, shares, a.rounds)
-            table.steps("SmolLM2 bf16", smol_folder, smol_bf16, 2, 128, 1.25, 1.5, table.roofline(smol_folder), a.rounds)
-            # The larger models take longer a run, so they run less often and their kernels are judged in smaller steps.
-            fewer, sizes = max(1, a.rounds - 1), ("--prefill-len", 64, "--batch-size", 8)
-            table.steps("Qwen2.5-Coder-1.5B Q4_K_M", large, large, 2, 64, 1.25, 1.5, table.roofline(large, *sizes), fewer)
-            table.steps("Qwen2.5-Coder-0.5B Q4_K_M", small, small, 2, 64, 1.5, 3.0, table.roofline(small, *sizes), fewer)
-        if "serve" in rows:
-            table.many_at_once(smol_folder, smol, smol_bf16)
-        if "start" in rows:
-            table.start(smol, shares[1]["weight_bytes"])
-        if "long" in rows:
-            table.long_prompt(large)
+        sections = {"steps": [], "serve": [lambda: table.many_at_once(smol_folder, smol, smol_bf16)], "start": [lambda: table.start(smol, shares[1]["weight_bytes"])],
+                    "spec": [lambda: table.pair(large, small)], "long": [lambda: table.long_prompt(large)]}
+        for threads in (1, 2):
+            sections["steps"].append(lambda threads=threads: table.steps("SmolLM2 Q4_1", smol, smol, threads, 128, 1.25, 1.5, shares, a.rounds))
+        # The larger models take longer a run: their kernels are judged in smaller steps.
+        sizes = ("--prefill-len", 64, "--batch-size", 8)
+        sections["steps"] += [
+            lambda: table.steps("SmolLM2 bf16", smol_folder, smol_bf16, 2, 128, 1.25, 1.5, table.roofline(smol_folder), a.rounds),
+            lambda: table.steps("Qwen2.5-Coder-1.5B Q4_K_M", large, large, 2, 64, 1.25, 1.5, table.roofline(large, *sizes), a.rounds),
+            lambda: table.steps("Qwen2.5-Coder-0.5B Q4_K_M", small, small, 2, 64, 1.5, 3.0, table.roofline(small, *sizes), a.rounds)]
+        for section in rows:
+            for measure in sections[section]:
+                try:
+                    measure()
+                except Exception as e:
+                    failed.append(section)
+                    print(f"| {section} FAILED: {e!r} |", flush=True)
+            print(f"<!-- {section} done after {time.time() - begin:.0f} s -->", flush=True)
     print(f"\n{cpu()}, commit {table.commit}, {time.time() - begin:.0f} s")
+    sys.exit(bool(failed))
 
 
 if __name__ == "__main__":

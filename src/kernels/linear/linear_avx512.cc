@@ -12,7 +12,7 @@ const Kernels& avx512_kernels() {
                                        tile,
                                        quantize<Avx512>,
                                        round_to_bfloat16<Avx512>,
-                                       Avx512::kCompactTokens,
+                                       Avx512::kMostCompactTokens,
                                        unpack_compact_panels<Avx512>};
   return kKernels;
 }

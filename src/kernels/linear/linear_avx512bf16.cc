@@ -39,7 +39,7 @@ const Kernels& avx512_bf16_kernels() {
                                        tile,
                                        quantize<Avx512BFloat16>,
                                        round_x,
-                                       Avx512BFloat16::kCompactTokens,
+                                       Avx512BFloat16::kMostCompactTokens,
                                        unpack_compact_panels<Avx512BFloat16>};
   return kKernels;
 }
