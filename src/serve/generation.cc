@@ -75,11 +75,11 @@ void Generation::on_disconnect() {
   for (RequestId id : ids_) abort_(id);
 }
 
-void Generation::on_output(size_t index, EngineOutput&& output, double now_s) {
+void Generation::on_output(size_t index, EngineOutput&& output, double now_s, TokenGaps& gaps) {
   bool wants_abort = false;
   {
     std::lock_guard lock(mutex_);
-    take_output(choices_[index], std::move(output), now_s, wants_abort);
+    take_output(choices_[index], std::move(output), now_s, gaps, wants_abort);
   }
   if (wants_abort) {
     if (cancelled_) {
@@ -90,7 +90,7 @@ void Generation::on_output(size_t index, EngineOutput&& output, double now_s) {
   }
 }
 
-void Generation::take_output(Choice& choice, EngineOutput&& output, double now_s, bool& wants_abort) {
+void Generation::take_output(Choice& choice, EngineOutput&& output, double now_s, TokenGaps& gaps, bool& wants_abort) {
   if (choice.done) return;  // what ran on after a stop string
   cached_tokens_[choice.prompt] = output.num_cached_tokens;
   if (first_cached_tokens_ < 0) first_cached_tokens_ = output.num_cached_tokens;
@@ -105,7 +105,7 @@ void Generation::take_output(Choice& choice, EngineOutput&& output, double now_s
   choice.num_tokens += static_cast<int>(num_new);
   seen.num_new_tokens = static_cast<int>(num_new);
   seen.finish_reason = delta.finish_reason;
-  measure(choice, seen, now_s);
+  measure(choice, seen, now_s, gaps);
   if (delta.stopped_by_string && !engine_finished) wants_abort = true;
   choice.finish_reason = delta.finish_reason;
   if (delta.finish_reason) choice.done = true, ++num_done_;
@@ -129,15 +129,15 @@ void Generation::take_output(Choice& choice, EngineOutput&& output, double now_s
   if (cancelled_) wants_abort = true;
 }
 
-void Generation::measure(Choice& choice, const Measured& output, double now_s) {
+void Generation::measure(Choice& choice, const Measured& output, double now_s, TokenGaps& gaps) {
   const int new_tokens = output.num_new_tokens;
   if (metrics_ && new_tokens > 0) {
     if (!choice.began) {
       metrics_->on_prompt(static_cast<int>(prompts_[choice.prompt].token_ids.size()), output.num_cached_tokens);
       metrics_->on_first_token(now_s - arrival_s_);
-      if (new_tokens > 1) metrics_->on_tokens(new_tokens - 1, 0);
+      if (new_tokens > 1) gaps.add(new_tokens - 1, 0);
     } else {
-      metrics_->on_tokens(new_tokens, now_s - choice.last_token_s);
+      gaps.add(new_tokens, now_s - choice.last_token_s);
     }
   }
   if (new_tokens > 0) {
@@ -146,6 +146,8 @@ void Generation::measure(Choice& choice, const Measured& output, double now_s) {
     choice.last_token_s = now_s;
   }
   if (!metrics_ || !output.finish_reason) return;
+  metrics_->on_tokens(gaps);  // who has read the answer finds all of it counted
+  gaps.clear();
   FinishedSequence sequence;
   sequence.finish_reason = finish_reason_text(*output.finish_reason);
   sequence.e2e_s = now_s - arrival_s_;
@@ -166,8 +168,7 @@ void Generation::measure(Choice& choice, const Measured& output, double now_s) {
 
 void Generation::send(std::string_view bytes) {
   if (!writer_) return;
-  writer_->write(bytes);
-  if (writer_->pending_bytes() > options_.max_pending_bytes) {  // a reader that never reads
+  if (writer_->write(bytes) > options_.max_pending_bytes) {  // a reader that never reads
     writer_.reset();
     open_.reset();
     cancelled_ = true;

@@ -60,7 +60,8 @@ class Generation {
   void fail(Hold hold, const api::ApiError& error);
   const std::vector<RequestId>& ids() const { return ids_; }
   /// `now_s`: when the output came from the engine, steady clock.
-  void on_output(size_t choice, EngineOutput&& output, double now_s);
+  /// `gaps`: takes the time since the token before, for Metrics::on_tokens().
+  void on_output(size_t choice, EngineOutput&& output, double now_s, TokenGaps& gaps);
   /// The client has gone: every sequence is aborted.
   void on_disconnect();
   bool cancelled() const { return cancelled_.load(); }
@@ -79,13 +80,13 @@ class Generation {
     double first_token_s = 0, last_token_s = 0;
   };
   // All of these under mutex_.
-  void take_output(Choice& choice, EngineOutput&& output, double now_s, bool& wants_abort);
+  void take_output(Choice& choice, EngineOutput&& output, double now_s, TokenGaps& gaps, bool& wants_abort);
   struct Measured {  // what the metrics want of an output
     int num_new_tokens = 0, num_cached_tokens = 0, num_preemptions = 0;
     double scheduled_time_s = 0;
     std::optional<FinishReason> finish_reason = {};
   };
-  void measure(Choice& choice, const Measured& output, double now_s);
+  void measure(Choice& choice, const Measured& output, double now_s, TokenGaps& gaps);
   void show(Choice& choice);
   void show_completion(Choice& choice, std::string& out);
   void show_chat(Choice& choice, std::string& out);
@@ -116,7 +117,6 @@ class Generation {
   std::vector<int> cached_tokens_;  // per prompt
   int first_cached_tokens_ = -1;    // of the first output
   size_t num_done_ = 0;
-  std::string chunk_;  // being written; keeps its memory
 };
 
 std::string_view finish_reason_text(FinishReason reason);

@@ -4,6 +4,7 @@
 namespace vllm::serve {
 namespace {
 
+constexpr size_t kKeptBytes = size_t{64} << 10;
 using Ids = std::optional<std::span<const TokenId>>;
 
 Ids ids_if(bool wanted, const std::vector<TokenId>& ids) { return wanted ? Ids(ids) : std::nullopt; }
@@ -11,7 +12,8 @@ Ids ids_if(bool wanted, const std::vector<TokenId>& ids) { return wanted ? Ids(i
 }  // namespace
 
 void Generation::show(Choice& choice) {
-  std::string& out = chunk_;
+  thread_local std::string out;  // one for all streams of the delivering thread: it stays in the cache
+  if (out.capacity() > kKeptBytes) std::string().swap(out);
   out.clear();
   if (options_.chat) {
     show_chat(choice, out);

@@ -41,7 +41,8 @@ class ResponseWriter {
   virtual void respond(HttpResponse response) = 0;
   /// Send the head of a chunked (SSE) response; `head.body` is ignored.
   virtual void start_stream(HttpResponse head) = 0;
-  virtual void write(std::string_view bytes) = 0;
+  /// Returns pending_bytes().
+  virtual size_t write(std::string_view bytes) = 0;
   virtual void end() = 0;
   /// Bytes accepted by write() that the socket has not taken yet: a writer that never reads is cut off by its producer.
   virtual size_t pending_bytes() const = 0;

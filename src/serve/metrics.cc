@@ -125,8 +125,7 @@ struct Metrics::Impl {
   prometheus::Histogram& computed_tokens = histogram(
       "vllm:request_prefill_kv_computed_tokens", "Histogram of new KV tokens computed during prefill.", token_buckets);
 
-  // One token of one sequence is the most frequent event of all: it is noted here, and told to the three series of it
-  // when somebody asks.
+  // on_tokens() notes here; the three series of it are told when somebody asks.
   struct TokenNotes {
     std::mutex mutex;  // guards the rest
     std::vector<double> gaps_in_bucket = std::vector<double>(std::size(kInterToken) + 1);
@@ -184,13 +183,16 @@ void Metrics::on_first_token(double ttft_s) {
   impl_->generation_tokens.Increment();
 }
 
-void Metrics::on_tokens(int num_new_tokens, double seconds_since_last) {
-  const auto bucket = std::ranges::lower_bound(kInterToken, seconds_since_last) - std::begin(kInterToken);
+void Metrics::on_tokens(const TokenGaps& gaps) {
+  if (gaps.seconds.empty()) return;
   Impl::TokenNotes& notes = impl_->notes;
   std::lock_guard lock(notes.mutex);
-  notes.num_tokens += num_new_tokens;
-  notes.gaps_in_bucket[static_cast<size_t>(bucket)] += 1;
-  notes.sum_s += seconds_since_last;
+  notes.num_tokens += static_cast<double>(gaps.num_tokens);
+  for (const double gap : gaps.seconds) {
+    const auto bucket = std::ranges::lower_bound(kInterToken, gap) - std::begin(kInterToken);
+    notes.gaps_in_bucket[static_cast<size_t>(bucket)] += 1;
+    notes.sum_s += gap;
+  }
 }
 
 void Metrics::Impl::tell_notes() {

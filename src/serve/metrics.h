@@ -1,5 +1,6 @@
 #pragma once
 // vLLM's Prometheus series (reference: vllm/v1/metrics of 0.33). Thread-safe.
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,6 +20,17 @@ struct FinishedSequence {
   int n = 1;
 };
 
+/// Later outputs of sequences, noted one by one and told to Metrics together: the most frequent event of all.
+struct TokenGaps {
+  int64_t num_tokens = 0;
+  std::vector<double> seconds;  // since the output before, one per output
+  void add(int num_new_tokens, double seconds_since_last) {
+    num_tokens += num_new_tokens;
+    seconds.push_back(seconds_since_last);
+  }
+  void clear() { num_tokens = 0, seconds.clear(); }
+};
+
 class Metrics {
  public:
   struct Options {
@@ -32,8 +44,8 @@ class Metrics {
   void on_prompt(int num_prompt_tokens, int num_cached_tokens);
   /// Likewise: the time to it. Counts one generated token.
   void on_first_token(double ttft_s);
-  /// A later output of a sequence: counts its tokens, and the gap to the output before.
-  void on_tokens(int num_new_tokens, double seconds_since_last);
+  /// Later outputs of sequences: counts their tokens, and the gaps to the outputs before.
+  void on_tokens(const TokenGaps& gaps);
   void on_finished(const FinishedSequence& sequence);
   /// A request was refused because a queue is full; `reason` is max_num_queued_reqs or max_num_queued_tokens.
   void on_rejected(const std::string& reason);

@@ -124,7 +124,9 @@ TEST(Metrics, CountsTokensAndSequences) {
   Metrics metrics(options());
   metrics.on_prompt(100, 32);
   metrics.on_first_token(0.05);
-  metrics.on_tokens(2, 0.02);
+  TokenGaps gaps;
+  gaps.add(2, 0.02);
+  metrics.on_tokens(gaps);
   metrics.on_finished({.finish_reason = "length",
                        .e2e_s = 1.2,
                        .decode_s = 0.4,
@@ -196,7 +198,9 @@ TEST(Metrics, TakesCallsFromManyThreads) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 200; ++i) {
-        metrics.on_tokens(1, 0.01);
+        TokenGaps gaps;
+        gaps.add(1, 0.01);
+        metrics.on_tokens(gaps);
         metrics.on_http("/v1/completions", "POST", 200, 0.1, 1, 1);
         if (i % 50 == 0) metrics.expose({});
       }

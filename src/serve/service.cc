@@ -97,6 +97,7 @@ struct Service::Impl : std::enable_shared_from_this<Service::Impl> {
       size_t choice = 0;
     };
     std::vector<Addressee> addressees;
+    TokenGaps gaps;
     while (auto batch = outputs.pop()) {
       const double now_s = steady_now_s();
       addressees.clear();
@@ -112,9 +113,11 @@ struct Service::Impl : std::enable_shared_from_this<Service::Impl> {
       }
       for (size_t i = 0; i < addressees.size(); ++i) {
         Addressee& to = addressees[i];
-        if (to.generation) to.generation->on_output(to.choice, std::move((*batch)[i]), now_s);
+        if (to.generation) to.generation->on_output(to.choice, std::move((*batch)[i]), now_s, gaps);
         to.generation.reset();
       }
+      if (metrics) metrics->on_tokens(gaps);
+      gaps.clear();
     }
   }
 

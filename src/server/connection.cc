@@ -106,13 +106,16 @@ void Connection::start_read() {
 void Connection::start_write() {
   if (writing_ || broken_ || out_sent_ == out_.size()) return;
   // Straight to the socket, which nearly always takes everything at once.
-  const bool written = tls_ ? write_some_tls() : write_some();
-  if (!written) broken_ = true;
+  out_sent_ += write_some(std::string_view(out_).substr(out_sent_));
   if (out_sent_ == out_.size()) {
     forget(out_);
     out_sent_ = 0;
   }
-  if (broken_ || out_.empty()) return;
+  if (!out_.empty()) await_writable();
+}
+
+void Connection::await_writable() {
+  if (broken_) return;
   write_progress_ = Clock::now();
   writing_ = true;
   socket_.async_wait(Socket::wait_write, [self = shared_from_this()](error_code ec) {
@@ -123,13 +126,14 @@ void Connection::start_write() {
   });
 }
 
-/// Give the socket what it takes now. False: the connection is of no more use.
-bool Connection::write_some() {
-  const ssize_t sent =
-      ::send(socket_.native_handle(), out_.data() + out_sent_, out_.size() - out_sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-  out_sent_ += static_cast<size_t>(sent);
-  return true;
+/// Give the socket what it takes now; returns how much. Sets broken_ if the connection is of no more use.
+size_t Connection::write_some(std::string_view bytes) {
+  if (bytes.empty()) return 0;
+  if (tls_) return write_some_tls(bytes);
+  const ssize_t sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent >= 0) return static_cast<size_t>(sent);
+  broken_ = errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
+  return 0;
 }
 
 /// Wait until everything is written. False if the client is gone or takes nothing any more.

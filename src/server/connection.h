@@ -59,10 +59,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_tls();
   void await_tls(Socket::wait_type direction);
   void start_write();
-  bool write_some();
-  bool write_some_tls();
+  void await_writable();
+  size_t write_some(std::string_view bytes);
+  size_t write_some_tls(std::string_view bytes);
   void put_head(serve::HttpResponse& response, const Decision& decision, bool stream);
-  void put_stream_bytes(std::string_view bytes);
+  void put_stream_bytes(std::string& out, std::string_view bytes) const;
   void log_access(const Decision& decision, int status);
   void observe(const Decision& decision, size_t response_bytes);
   void take_answer(const Decision& decision);
@@ -102,7 +103,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
     Clock::time_point last_output{};
   };
   std::optional<Answer> answer_;
-  std::string spare_;  // buffer that is swapped with the exchange's
 
   // The request being answered.
   bool keep_alive_ = false, http10_ = false, head_only_ = false, chunked_ = false;

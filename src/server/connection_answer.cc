@@ -80,7 +80,7 @@ Connection::Awaitable<bool> Connection::deliver(const Decision& decision) {
       deadline = answer.last_output + app_->options.sse_keep_alive_interval;
     if (deadline != kNever && Clock::now() >= deadline) {
       if (!out_.empty()) co_return false;
-      put_stream_bytes(": keep-alive\n\n");
+      put_stream_bytes(out_, ": keep-alive\n\n");
       answer.last_output = Clock::now();
       continue;
     }
@@ -103,7 +103,7 @@ void Connection::take_answer(const Decision& decision) {
         app_->options.sse_keep_alive_interval.count() > 0 && output.head.content_type.starts_with("text/event-stream");
     put_head(output.head, decision, true);
   }
-  if (!output.bytes.empty()) put_stream_bytes(output.bytes);
+  put_stream_bytes(out_, output.bytes);
   answer.ended = output.ended;
   answer.cut = output.cut;
   if (answer.ended && answer.streaming && chunked_ && !head_only_) out_ += kLastChunk;
@@ -118,21 +118,27 @@ void Connection::on_output() {
 /// or they did not all go; run() has to look.
 bool Connection::pump() {
   if (!answer_ || !answer_->streaming || answer_->ended || broken_ || !out_.empty()) return false;
-  if (!answer_->exchange->take_bytes(spare_)) return false;
-  if (!spare_.empty()) put_stream_bytes(spare_);
-  forget(spare_);
-  start_write();
-  answer_->exchange->set_socket_backlog(out_.size() - out_sent_);
+  std::string &taken = loop_->taken, &framed = loop_->framed;
+  taken.clear();  // not empty after an exception only; nothing of one connection may reach another
+  framed.clear();
+  if (!answer_->exchange->take_bytes(taken)) return false;
+  put_stream_bytes(framed, taken);
+  const size_t sent = write_some(framed);
+  if (sent < framed.size()) out_.assign(framed, sent);
+  answer_->exchange->set_socket_backlog(out_.size());
   if (answer_->comments) answer_->last_output = Clock::now();
+  forget(taken);
+  forget(framed);
+  if (!out_.empty()) await_writable();
   return !broken_ && out_.empty();
 }
 
-void Connection::put_stream_bytes(std::string_view bytes) {
-  if (head_only_) return;
+void Connection::put_stream_bytes(std::string& out, std::string_view bytes) const {
+  if (head_only_ || bytes.empty()) return;
   if (chunked_)
-    append_chunk(out_, bytes);
+    append_chunk(out, bytes);
   else
-    out_ += bytes;
+    out += bytes;
 }
 
 void Connection::put_head(serve::HttpResponse& response, const Decision& decision, bool stream) {

@@ -82,16 +82,18 @@ void Connection::await_tls(Socket::wait_type direction) {
   });
 }
 
-bool Connection::write_some_tls() {
-  const size_t end = out_.size() - out_sent_ > kWriteBytes ? out_sent_ + kWriteBytes : out_.size();
-  while (out_sent_ < end) {
-    size_t sent = 0;
-    const Progress progress = tls_->write(out_.data() + out_sent_, end - out_sent_, sent);
-    if (progress == Progress::kFailed || progress == Progress::kEnd) return false;
-    if (progress != Progress::kDone) return true;
-    out_sent_ += sent;
+size_t Connection::write_some_tls(std::string_view bytes) {
+  bytes = bytes.substr(0, kWriteBytes);
+  size_t sent = 0;
+  while (sent < bytes.size()) {
+    size_t done = 0;
+    const Progress progress = tls_->write(bytes.data() + sent, bytes.size() - sent, done);
+    sent += done;
+    if (progress == Progress::kDone) continue;
+    broken_ = progress == Progress::kFailed || progress == Progress::kEnd;
+    break;
   }
-  return true;
+  return sent;
 }
 
 }  // namespace vllm::server

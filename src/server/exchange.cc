@@ -10,7 +10,7 @@ class Exchange::Handle final : public serve::ResponseWriter {
   ~Handle() override { exchange_->abandon(); }
   void respond(serve::HttpResponse response) override { exchange_->respond(std::move(response)); }
   void start_stream(serve::HttpResponse head) override { exchange_->start_stream(std::move(head)); }
-  void write(std::string_view bytes) override { exchange_->write(bytes); }
+  size_t write(std::string_view bytes) override { return exchange_->write(bytes); }
   void end() override { exchange_->end(); }
   size_t pending_bytes() const override { return exchange_->pending_bytes(); }
   void on_disconnect(std::function<void()> callback) override { exchange_->on_disconnect(std::move(callback)); }
@@ -75,11 +75,12 @@ void Exchange::start_stream(serve::HttpResponse head) {
   if (!std::exchange(wake_sent_, true)) notice.wake = &wake_;
 }
 
-void Exchange::write(std::string_view bytes) {
+size_t Exchange::write(std::string_view bytes) {
   Notice notice(mutex_);
-  if (phase_ != Phase::kStreaming || bytes.empty()) return;
+  if (phase_ != Phase::kStreaming || bytes.empty()) return pending_bytes();
   const size_t waiting = output_.bytes.size() + bytes.size();
-  if (waiting + socket_backlog_.load(std::memory_order_relaxed) > max_pending_bytes_) {
+  const size_t pending = waiting + socket_backlog_.load(std::memory_order_relaxed);
+  if (pending > max_pending_bytes_) {
     close_locked(notice.callback);
     wake_sent_ = false;  // the connection may sleep on a full socket, with an older wake-up still unanswered
   } else {
@@ -87,6 +88,7 @@ void Exchange::write(std::string_view bytes) {
     waiting_bytes_.store(waiting, std::memory_order_relaxed);
   }
   if (!std::exchange(wake_sent_, true)) notice.wake = &wake_;
+  return pending;
 }
 
 void Exchange::end() {

@@ -46,7 +46,7 @@ class Exchange {
   class Handle;
   void respond(serve::HttpResponse response);
   void start_stream(serve::HttpResponse head);
-  void write(std::string_view bytes);
+  size_t write(std::string_view bytes);
   void end();
   size_t pending_bytes() const {
     return waiting_bytes_.load(std::memory_order_relaxed) + socket_backlog_.load(std::memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Loop {
 
   /// Any thread: have `connection` look at its exchange. What comes while the loop is busy shares one turn of it.
   void wake(const std::weak_ptr<Connection>& connection);
+
+  // For pump(): one pair for all connections stays in the cache.
+  std::string taken, framed;
 
  private:
   void visit_woken();

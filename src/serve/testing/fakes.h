@@ -190,10 +190,11 @@ class FakeWriter : public ResponseWriter {
     streaming = true;
     ++answers;
   }
-  void write(std::string_view bytes) override {
+  size_t write(std::string_view bytes) override {
     std::lock_guard lock(mutex_);
     body += bytes;
     changed_.notify_all();
+    return never_reads ? body.size() : 0;
   }
   void end() override {
     std::lock_guard lock(mutex_);
