@@ -134,9 +134,8 @@ inline constexpr int kGroupTokens = 128;      // share what is unpacked
 inline constexpr int kWeightTileBytes = 512;  // [32 / 4][16 rows][4]
 
 // Some blocks of a panel as the tile unit takes them: signed bytes without their offset, scales as floats.
-template <DType D>
+template <int kGroups>
 struct UnpackedPanel {
-  static constexpr int kGroups = quant_layout(D).groups;
   // With two groups each has a tile of its own, whose other half stays zero: both then meet the same tile of x.
   alignas(64) std::byte quants[kChunkBlocks][kGroups][kWeightTileBytes];
   alignas(64) float scale[kChunkBlocks][kGroups][kPanelRows], min[kChunkBlocks][kGroups][kPanelRows];
@@ -144,7 +143,7 @@ struct UnpackedPanel {
 
 // Returns what follows in the panel. `blocks`: kChunkBlocks, or fewer of a type without headers.
 template <class B, DType D>
-inline const std::byte* unpack(const std::byte* w, int64_t blocks, UnpackedPanel<D>& out) {
+const std::byte* unpack(const std::byte* w, int64_t blocks, UnpackedPanel<quant_layout(D).groups>& out) {
   constexpr QuantLayout kLayout = quant_layout(D);
   typename B::F d{}, dmin{};
   if constexpr (kLayout.super) {
@@ -180,11 +179,10 @@ struct BlockSums {
 };
 
 // kOdd: with few sums to a block, those of the next one go to other registers.
-template <class Tiles, DType D, int kTerms, bool kOdd>
+template <class Tiles, int kGroups, int kTerms, bool kOdd>
 VLLM_FORCE_INLINE void multiply_block(Tiles& tiles, const std::byte* x, int64_t x_stride,
-                                      const std::byte (&quants)[quant_layout(D).groups][kWeightTileBytes],
-                                      BlockSums<quant_layout(D).groups, kTerms>& sums) {
-  constexpr int kGroups = quant_layout(D).groups;
+                                      const std::byte (&quants)[kGroups][kWeightTileBytes],
+                                      BlockSums<kGroups, kTerms>& sums) {
   const std::byte* terms = x + __builtin_offsetof(QuantizedBlock<kTerms>, terms);
   if constexpr (kGroups == 1 && kTerms == 1) {
     constexpr int kSum = kOdd, kX = 4 + kOdd, kWeight = 6 + kOdd;
@@ -222,13 +220,12 @@ VLLM_FORCE_INLINE void multiply_block(Tiles& tiles, const std::byte* x, int64_t 
 }
 
 // acc += one block of one token: the operations of block_of_tokens in linear_tile.h, one by one.
-template <class B, DType D, int kTerms>
-VLLM_FORCE_INLINE typename B::F add_block(typename B::F acc, const BlockSums<quant_layout(D).groups, kTerms>& sums,
-                                          int token, const QuantizedBlock<kTerms>& x, const typename B::F (&scale)[2],
+template <class B, int kGroups, bool kHasMin, int kTerms>
+VLLM_FORCE_INLINE typename B::F add_block(typename B::F acc, const BlockSums<kGroups, kTerms>& sums, int token,
+                                          const QuantizedBlock<kTerms>& x, const typename B::F (&scale)[2],
                                           const typename B::F (&min)[2]) {
-  constexpr QuantLayout kLayout = quant_layout(D);
-  typename B::F part[kLayout.groups];
-  VLLM_UNROLL for (int g = 0; g < kLayout.groups; ++g) {
+  typename B::F part[kGroups];
+  VLLM_UNROLL for (int g = 0; g < kGroups; ++g) {
     part[g] = B::to_float(B::load(sums.v[g][0][token]));
     // Sums of a term are below 2^24, exact as floats: one rounding, as that of the integer to a float.
     if constexpr (kTerms == 2) {
@@ -236,13 +233,13 @@ VLLM_FORCE_INLINE typename B::F add_block(typename B::F acc, const BlockSums<qua
       part[g] = B::fma(part[g], B::bcast(&kRatio), B::to_float(B::load(sums.v[g][1][token])));
     }
   }
-  if constexpr (kLayout.groups == 1) {
+  if constexpr (kGroups == 1) {
     acc = B::fma(B::mul(part[0], scale[0]), B::bcast(&x.scale), acc);
-    if constexpr (kLayout.has_min) acc = B::fnma(min[0], B::bcast(&x.scaled_sum), acc);
+    if constexpr (kHasMin) acc = B::fnma(min[0], B::bcast(&x.scaled_sum), acc);
     return acc;
   } else {
     auto sum = B::fma(part[1], scale[1], B::mul(part[0], scale[0]));
-    if constexpr (kLayout.has_min) {
+    if constexpr (kHasMin) {
       const auto low = B::bcast(&x.neg_sum_low), high = B::sub_int(B::bcast(&x.neg_sum), low);
       sum = B::fma(min[0], B::to_float(low), sum);
       sum = B::fma(min[1], B::to_float(high), sum);
@@ -251,103 +248,144 @@ VLLM_FORCE_INLINE typename B::F add_block(typename B::F acc, const BlockSums<qua
   }
 }
 
-template <class B, DType D>
-VLLM_FORCE_INLINE void load_scales(const UnpackedPanel<D>& w, int64_t b, typename B::F (&scale)[2],
+template <class B, int kGroups, bool kHasMin>
+VLLM_FORCE_INLINE void load_scales(const UnpackedPanel<kGroups>& w, int64_t b, typename B::F (&scale)[2],
                                    typename B::F (&min)[2]) {
-  VLLM_UNROLL for (int g = 0; g < UnpackedPanel<D>::kGroups; ++g) {
+  VLLM_UNROLL for (int g = 0; g < kGroups; ++g) {
     scale[g] = B::load_float(w.scale[b][g]);
-    if constexpr (quant_layout(D).has_min) min[g] = B::load_float(w.min[b][g]);
+    if constexpr (kHasMin) min[g] = B::load_float(w.min[b][g]);
   }
 }
 
 // acc[t] += one block of an unpacked panel, for 16 tokens.
-template <class B, DType D, int kTerms>
-VLLM_FORCE_INLINE void add_block_of_sixteen(typename B::F (&acc)[kTileRows], const UnpackedPanel<D>& w, int64_t b,
-                                            const BlockSums<quant_layout(D).groups, kTerms>& sums, const std::byte* x,
+template <class B, int kGroups, bool kHasMin, int kTerms>
+VLLM_FORCE_INLINE void add_block_of_sixteen(typename B::F (&acc)[kTileRows], const UnpackedPanel<kGroups>& w, int64_t b,
+                                            const BlockSums<kGroups, kTerms>& sums, const std::byte* x,
                                             int64_t x_stride) {
   typename B::F scale[2]{}, min[2]{};
-  load_scales<B, D>(w, b, scale, min);
+  load_scales<B, kGroups, kHasMin>(w, b, scale, min);
   VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) {
-    acc[t] = add_block<B, D, kTerms>(acc[t], sums, t,
-                                     *reinterpret_cast<const QuantizedBlock<kTerms>*>(x + t * x_stride), scale, min);
+    acc[t] = add_block<B, kGroups, kHasMin, kTerms>(
+        acc[t], sums, t, *reinterpret_cast<const QuantizedBlock<kTerms>*>(x + t * x_stride), scale, min);
   }
 }
 
-// acc[token][row] += some blocks of an unpacked panel, for 16 tokens.
-template <class B, class Tiles, DType D, int kTerms>
-inline void add_blocks_of_sixteen(Tiles& tiles, const UnpackedPanel<D>& w, int64_t blocks, const std::byte* x,
-                                  int64_t x_stride, float (*acc)[kPanelRows]) {
-  constexpr int kBytes = sizeof(QuantizedBlock<kTerms>);
-  BlockSums<quant_layout(D).groups, kTerms> sums[2];
-  typename B::F in_registers[kTileRows];
-  VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) in_registers[t] = B::load_float(acc[t]);
-  // The tile unit works on the next block while the vectors work on this one.
-  multiply_block<Tiles, D, kTerms, false>(tiles, x, x_stride, w.quants[0], sums[0]);
-  for (int64_t b = 0; b < blocks; b += 2) {
-    if (b + 1 < blocks)
-      multiply_block<Tiles, D, kTerms, true>(tiles, x + (b + 1) * kBytes, x_stride, w.quants[b + 1], sums[1]);
-    add_block_of_sixteen<B, D, kTerms>(in_registers, w, b, sums[0], x + b * kBytes, x_stride);
-    if (b + 1 == blocks) break;
-    if (b + 2 < blocks)
-      multiply_block<Tiles, D, kTerms, false>(tiles, x + (b + 2) * kBytes, x_stride, w.quants[b + 2], sums[0]);
-    add_block_of_sixteen<B, D, kTerms>(in_registers, w, b + 1, sums[1], x + (b + 1) * kBytes, x_stride);
-  }
-  VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) B::store(acc[t], in_registers[t]);
-}
+// Some blocks of a panel times 16 tokens: what is multiplied by the tile unit while the vectors work on the one before.
+// A sum read right behind the store of its tile would wait for it.
+template <int kGroups, int kTerms>
+struct QuantizedItem {
+  static constexpr int kBlocks = kChunkBlocks / (kGroups * kTerms);  // so that two items take 16 KiB
 
-// The same for fewer tokens.
-template <class B, class Tiles, DType D, int kTerms>
-inline void add_blocks(Tiles& tiles, const UnpackedPanel<D>& w, int64_t blocks, const std::byte* x, int64_t x_stride,
-                       int tokens, float (*acc)[kPanelRows]) {
-  BlockSums<quant_layout(D).groups, kTerms> sums;
-  for (int64_t b = 0; b < blocks; ++b, x += sizeof(QuantizedBlock<kTerms>)) {
-    multiply_block<Tiles, D, kTerms, false>(tiles, x, x_stride, w.quants[b], sums);
-    typename B::F scale[2]{}, min[2]{};
-    load_scales<B, D>(w, b, scale, min);
-    for (int t = 0; t < tokens; ++t) {
-      const auto& x_block = *reinterpret_cast<const QuantizedBlock<kTerms>*>(x + t * x_stride);
-      B::store(acc[t], add_block<B, D, kTerms>(B::load_float(acc[t]), sums, t, x_block, scale, min));
-    }
-  }
-}
+  int64_t row, block, tile;  // of args; the first block
+  int buffer;                // which of the unpacked chunks
+  int64_t count;             // blocks, at most kBlocks
+};
 
-// All panels times at most kGroupTokens tokens.
-template <class B, class Tiles, DType D, int kTerms>
-inline void quantized_group(Tiles& tiles, const TileArgs& args) {
-  constexpr int kBytes = sizeof(QuantizedBlock<kTerms>);
-  UnpackedPanel<D> w;
-  if constexpr (UnpackedPanel<D>::kGroups == 2) __builtin_memset(w.quants, 0, sizeof w.quants);
-  // [tile][row]: of the last tile only the new tokens count, but all its rows have their own sums.
-  alignas(64) float acc[kGroupTokens][kPanelRows];
-  const int64_t token_tiles = (args.num_tokens + kTileRows - 1) / kTileRows;
-  const int tokens = args.num_tokens < kTileRows ? static_cast<int>(args.num_tokens) : kTileRows;
-  const std::byte* panel = args.weight;
-  for (int64_t row = 0; row < args.rows; row += kPanelRows) {
-    __builtin_memset(acc, 0, static_cast<size_t>(token_tiles * kTileRows * kVector));
-    int64_t blocks = args.k / kBlock;
-    for (const std::byte* x = static_cast<const std::byte*>(args.x); blocks > 0; blocks -= kChunkBlocks) {
-      const int64_t count = blocks < kChunkBlocks ? blocks : kChunkBlocks;
-      panel = unpack<B, D>(panel, count, w);
-      for (int64_t tile = 0; tile < token_tiles; ++tile) {
-        const std::byte* x_tile = x + token_tile(tile, args.num_tokens).first * args.x_stride;
-        if (tokens == kTileRows) {
-          add_blocks_of_sixteen<B, Tiles, D, kTerms>(tiles, w, count, x_tile, args.x_stride, acc + tile * kTileRows);
-        } else {
-          add_blocks<B, Tiles, D, kTerms>(tiles, w, count, x_tile, args.x_stride, tokens, acc);
-        }
+// Of the type of the weight only the unpacking knows more than kGroups and kHasMin.
+template <class B, class Tiles, int kGroups, bool kHasMin, int kTerms>
+class QuantizedGroup {
+ public:
+  using Unpack = const std::byte* (*)(const std::byte* w, int64_t blocks, UnpackedPanel<kGroups>& out);
+
+  /// args: at least 16 tokens and at most kGroupTokens.
+  QuantizedGroup(Tiles& tiles, Unpack unpack, const TileArgs& args)
+      : tiles_(tiles),
+        unpack_(unpack),
+        args_(args),
+        blocks_(args.k / kBlock),
+        token_tiles_((args.num_tokens + kTileRows - 1) / kTileRows),
+        panel_(args.weight) {
+    if constexpr (kGroups == 2) __builtin_memset(unpacked_, 0, sizeof unpacked_);
+  }
+
+  void run() {
+    Item current = {.row = 0, .block = 0, .tile = 0, .buffer = 1, .count = 0}, next = current;
+    begin(next);
+    step(next, current, 1);
+    for (int parity = 0; next.count > 0; parity ^= 1) {
+      current = next;
+      if (advance(next)) {
+        begin(next);
+      } else {
+        next.count = 0;
       }
-      x += kChunkBlocks * kBytes;
-    }
-    for (int64_t tile = 0; tile < token_tiles; ++tile) {
-      const TokenTile at = token_tile(tile, args.num_tokens);
-      for (int64_t t = at.first_new; t < at.last; ++t) {
-        finish<B>(B::load_float(acc[tile * kTileRows + t - at.first]), args.rows - row,
-                  args.bias != nullptr ? args.bias + row : nullptr, args.add_to_out,
-                  args.out + t * args.out_stride + row);
-      }
+      step(next, current, parity);
     }
   }
-}
+
+ private:
+  using Item = QuantizedItem<kGroups, kTerms>;
+  using F = typename B::F;
+  static constexpr int kBytes = sizeof(QuantizedBlock<kTerms>);
+
+  bool advance(Item& item) const {
+    if (++item.tile < token_tiles_) return true;
+    item.tile = 0, item.block += Item::kBlocks;
+    if (item.block < blocks_) return true;
+    item.block = 0, item.row += kPanelRows;
+    return item.row < args_.rows;
+  }
+
+  // Counts an item's blocks, and unpacks them if it is the first that needs them.
+  void begin(Item& item) {
+    const int64_t left = blocks_ - item.block;
+    item.count = left < Item::kBlocks ? left : Item::kBlocks;
+    if (item.tile != 0 || item.block % kChunkBlocks != 0) return;
+    item.buffer ^= 1;
+    panel_ = unpack_(panel_, left < kChunkBlocks ? left : kChunkBlocks, unpacked_[item.buffer]);
+  }
+
+  const std::byte* x_of(const Item& item) const {
+    return static_cast<const std::byte*>(args_.x) + token_tile(item.tile, args_.num_tokens).first * args_.x_stride +
+           item.block * kBytes;
+  }
+
+  // Multiplies `next` and adds up `current`, whose sums are in sums_[parity], block by block.
+  void step(const Item& next, const Item& current, int parity) {
+    const UnpackedPanel<kGroups>&multiplied = unpacked_[next.buffer], &added = unpacked_[current.buffer];
+    const int64_t next_in_chunk = next.block % kChunkBlocks, current_in_chunk = current.block % kChunkBlocks;
+    const std::byte *x_next = x_of(next), *x_current = x_of(current);
+    BlockSums<kGroups, kTerms>*to = sums_[parity ^ 1], *from = sums_[parity];
+    float(*acc)[kPanelRows] = acc_ + current.tile * kTileRows;
+    F in_registers[kTileRows];
+    VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) in_registers[t] =
+        current.block == 0 ? B::zero() : B::load_float(acc[t]);
+    for (int64_t b = 0; b < Item::kBlocks; b += 2) {
+      if (b < next.count)
+        multiply_block<Tiles, kGroups, kTerms, false>(tiles_, x_next + b * kBytes, args_.x_stride,
+                                                      multiplied.quants[next_in_chunk + b], to[b]);
+      if (b < current.count)
+        add_block_of_sixteen<B, kGroups, kHasMin, kTerms>(in_registers, added, current_in_chunk + b, from[b],
+                                                          x_current + b * kBytes, args_.x_stride);
+      if (b + 1 < next.count)
+        multiply_block<Tiles, kGroups, kTerms, true>(tiles_, x_next + (b + 1) * kBytes, args_.x_stride,
+                                                     multiplied.quants[next_in_chunk + b + 1], to[b + 1]);
+      if (b + 1 < current.count)
+        add_block_of_sixteen<B, kGroups, kHasMin, kTerms>(in_registers, added, current_in_chunk + b + 1, from[b + 1],
+                                                          x_current + (b + 1) * kBytes, args_.x_stride);
+    }
+    VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) B::store(acc[t], in_registers[t]);
+    if (current.count > 0 && current.block + current.count == blocks_) write(current);
+  }
+
+  void write(const Item& item) const {
+    const TokenTile at = token_tile(item.tile, args_.num_tokens);
+    for (int64_t t = at.first_new; t < at.last; ++t) {
+      finish<B>(B::load_float(acc_[item.tile * kTileRows + t - at.first]), args_.rows - item.row,
+                args_.bias != nullptr ? args_.bias + item.row : nullptr, args_.add_to_out,
+                args_.out + t * args_.out_stride + item.row);
+    }
+  }
+
+  Tiles& tiles_;
+  const Unpack unpack_;
+  const TileArgs& args_;
+  const int64_t blocks_, token_tiles_;
+  const std::byte* panel_;  // what is unpacked next
+  UnpackedPanel<kGroups> unpacked_[2];
+  BlockSums<kGroups, kTerms> sums_[2][Item::kBlocks];
+  alignas(64) float acc_[kGroupTokens][kPanelRows];  // 16 for each tile of tokens
+};
 
 template <class B, class Tiles, DType D, int kTerms = 1>
 void amx_quantized(const TileArgs& args) {
@@ -355,20 +393,22 @@ void amx_quantized(const TileArgs& args) {
   if constexpr (kTerms == 1) {
     if (args.x_terms == 2) return amx_quantized<B, Tiles, D, 2>(args);
   }
-  for (int64_t first = 0; first < args.num_tokens; first += kGroupTokens) {
-    TileArgs group = args;
-    group.num_tokens = args.num_tokens - first < kGroupTokens ? args.num_tokens - first : kGroupTokens;
-    group.x = static_cast<const std::byte*>(args.x) + first * args.x_stride;
-    group.out = args.out + first * args.out_stride;
-    Tiles tiles(
-        tile_config(group.num_tokens < kTileRows ? static_cast<int>(group.num_tokens) : kTileRows, kBlock, kBlock / 4));
-    quantized_group<B, Tiles, D, kTerms>(tiles, group);
+  Tiles tiles(tile_config(kTileRows, kBlock, kBlock / 4));
+  TileArgs group = args;
+  for (int64_t left = args.num_tokens; left > 0; left -= group.num_tokens) {
+    // The last group has 16 tokens or more too.
+    group.num_tokens = left <= kGroupTokens ? left : left < kGroupTokens + kTileRows ? kGroupTokens / 2 : kGroupTokens;
+    QuantizedGroup<B, Tiles, quant_layout(D).groups, quant_layout(D).has_min, kTerms>(tiles, unpack<B, D>, group).run();
+    group.x = static_cast<const std::byte*>(group.x) + group.num_tokens * args.x_stride;
+    group.out += group.num_tokens * args.out_stride;
   }
 }
 
-/// False if this is no type for the tile unit: nothing is done then.
+/// False, and nothing done, if this is nothing for the tile unit: another type, or quantized and fewer than 16 tokens,
+/// which the vectors of B multiply with the same result.
 template <class B, class Tiles>
 bool amx_tile(const TileArgs& args) {
+  if (is_quantized(args.dtype) && (args.num_tokens < kTileRows || args.k == 0)) return false;
   switch (args.dtype) {
     case DType::kBFloat16: return amx_bfloat16<B, Tiles>(args), true;
     case DType::kQ4_0: return amx_quantized<B, Tiles, DType::kQ4_0>(args), true;

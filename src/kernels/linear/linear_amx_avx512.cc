@@ -1,4 +1,4 @@
-// AMX with the vectors of AVX-512: by the tile unit of the CPU, or by its emulation.
+// AMX with the vectors of AVX-512.
 #if defined(__x86_64__)
 #include "kernels/linear/linear_amx.h"
 #include "kernels/linear/linear_backend_avx512.h"
@@ -12,10 +12,6 @@ constexpr int64_t kFewTokens = 32;
 void native_tile(const TileArgs& args) {
   if (is_quantized(args.dtype) && args.num_tokens < kFewTokens) return avx512_kernels().tile(args);
   if (!amx_tile<Avx512, NativeTiles>(args)) avx512_kernels().tile(args);
-}
-
-void emulated_tile(const TileArgs& args) {
-  if (!amx_tile<Avx512, EmulatedTiles>(args)) avx512_kernels().tile(args);
 }
 
 }  // namespace
@@ -34,13 +30,6 @@ void try_amx_instructions() {
 const Kernels& amx_kernels() {
   static constexpr Kernels kKernels = {
       "amx", native_tile, quantize<Avx512>, round_to_bfloat16_pairs, 0, unpack_compact_panels<Avx512>};
-  return kKernels;
-}
-
-const Kernels& amx_emulated_avx512_kernels() {
-  static constexpr Kernels kKernels = {
-      "amx_emulated_avx512",        emulated_tile, quantize<Avx512>, round_to_bfloat16_pairs, 0,
-      unpack_compact_panels<Avx512>};
   return kKernels;
 }
 
