@@ -150,7 +150,7 @@ AmxUse amx_use() {
     for (CpuIsa isa : {CpuIsa::kReference, CpuIsa::kAvx2, CpuIsa::kAvx512}) {
       if (wanted == to_string(isa)) return AmxUse::kNone;
     }
-    if (cpu_isa() == CpuIsa::kAvx512 && get_amx()) return AmxUse::kNative;
+    if (cpu_has_avx512_bf16() && get_amx()) return AmxUse::kNative;
     return wanted == "amx" ? AmxUse::kEmulated : AmxUse::kNone;
   }();
   return use;

@@ -131,6 +131,7 @@ void amx_bfloat16(const TileArgs& args) {
 
 inline constexpr int kChunkBlocks = 8;        // of 32 k: unpacked together, as many as a k-quant has under one header
 inline constexpr int kGroupTokens = 128;      // share what is unpacked
+inline constexpr int kPrefetchBytes = 2048;   // ahead of what is unpacked
 inline constexpr int kWeightTileBytes = 512;  // [32 / 4][16 rows][4]
 
 // Some blocks of a panel as the tile unit takes them: signed bytes without their offset, scales as floats.
@@ -153,6 +154,8 @@ const std::byte* unpack(const std::byte* w, int64_t blocks, UnpackedPanel<quant_
   }
   for (int64_t b = 0; b < blocks; ++b, w += kLayout.block_bytes()) {
     typename B::I q[8];
+    // Some 10 % at 64 tokens: a CPU's own prefetching ends with the page.
+    for (int i = 0; i < kLayout.block_bytes(); i += kVector) __builtin_prefetch(w + kPrefetchBytes + i);
     load_quants<B, kLayout.bits>(w, q);
     VLLM_UNROLL for (int j = 0; j < 8; ++j) {
       if constexpr (kLayout.offset >= 0) q[j] = B::sub_bytes(q[j], B::set_bytes(1 << kLayout.offset));
@@ -178,45 +181,42 @@ struct BlockSums {
   alignas(64) int32_t v[kGroups][kTerms][kTileRows][kPanelRows];
 };
 
-// kOdd: with few sums to a block, those of the next one go to other registers.
+// Multiplies a block for 16 tokens, into registers that store_block stores later: the tile unit does nothing else while
+// it waits for a sum of its own. kOdd: blocks of one or two sums take turns between two sets of registers.
 template <class Tiles, int kGroups, int kTerms, bool kOdd>
 VLLM_FORCE_INLINE void multiply_block(Tiles& tiles, const std::byte* x, int64_t x_stride,
-                                      const std::byte (&quants)[kGroups][kWeightTileBytes],
-                                      BlockSums<kGroups, kTerms>& sums) {
+                                      const std::byte (&quants)[kGroups][kWeightTileBytes]) {
   const std::byte* terms = x + __builtin_offsetof(QuantizedBlock<kTerms>, terms);
-  if constexpr (kGroups == 1 && kTerms == 1) {
-    constexpr int kSum = kOdd, kX = 4 + kOdd, kWeight = 6 + kOdd;
-    tiles.template load<kWeight>(quants[0], kVector);
-    tiles.template load<kX>(terms, x_stride);
-    tiles.template zero<kSum>();
-    tiles.template dot_int8<kSum, kX, kWeight>();
-    tiles.template store<kSum>(sums.v[0][0], kVector);
-  } else {
-    constexpr int kFirst = kGroups * kTerms == 2 && kOdd ? 2 : 0;
-    tiles.template load<6>(quants[0], kVector);
-    tiles.template load<4>(terms, x_stride);
-    tiles.template zero<kFirst>();
-    tiles.template dot_int8<kFirst, 4, 6>();
-    if constexpr (kTerms == 2) {
-      tiles.template load<5>(terms + kBlock, x_stride);
-      tiles.template zero<kFirst + 1>();
-      tiles.template dot_int8<kFirst + 1, 5, 6>();
-    }
-    if constexpr (kGroups == 2) {
-      constexpr int kSecond = kFirst + kTerms;
-      tiles.template load<7>(quants[1], kVector);
-      tiles.template zero<kSecond>();
-      tiles.template dot_int8<kSecond, 4, 7>();
-      if constexpr (kTerms == 2) {
-        tiles.template zero<kSecond + 1>();
-        tiles.template dot_int8<kSecond + 1, 5, 7>();
-      }
-      tiles.template store<kSecond>(sums.v[1][0], kVector);
-      if constexpr (kTerms == 2) tiles.template store<kSecond + 1>(sums.v[1][1], kVector);
-    }
-    tiles.template store<kFirst>(sums.v[0][0], kVector);
-    if constexpr (kTerms == 2) tiles.template store<kFirst + 1>(sums.v[0][1], kVector);
+  constexpr int kSums = kGroups * kTerms, kFirst = kOdd && kSums < 4 ? kSums : 0;
+  constexpr int kX = 4 + (kOdd && kTerms == 1), kWeight = 6 + (kOdd && kGroups == 1);
+  tiles.template load<kWeight>(quants[0], kVector);
+  tiles.template load<kX>(terms, x_stride);
+  tiles.template zero<kFirst>();
+  tiles.template dot_int8<kFirst, kX, kWeight>();
+  if constexpr (kTerms == 2) {
+    tiles.template load<5>(terms + kBlock, x_stride);
+    tiles.template zero<kFirst + 1>();
+    tiles.template dot_int8<kFirst + 1, 5, kWeight>();
   }
+  if constexpr (kGroups == 2) {
+    constexpr int kSecond = kFirst + kTerms;
+    tiles.template load<7>(quants[1], kVector);
+    tiles.template zero<kSecond>();
+    tiles.template dot_int8<kSecond, kX, 7>();
+    if constexpr (kTerms == 2) {
+      tiles.template zero<kSecond + 1>();
+      tiles.template dot_int8<kSecond + 1, 5, 7>();
+    }
+  }
+}
+
+template <class Tiles, int kGroups, int kTerms, bool kOdd>
+VLLM_FORCE_INLINE void store_block(Tiles& tiles, BlockSums<kGroups, kTerms>& sums) {
+  constexpr int kSums = kGroups * kTerms, kFirst = kOdd && kSums < 4 ? kSums : 0;
+  tiles.template store<kFirst>(sums.v[0][0], kVector);
+  if constexpr (kTerms == 2) tiles.template store<kFirst + 1>(sums.v[0][1], kVector);
+  if constexpr (kGroups == 2) tiles.template store<kFirst + kTerms>(sums.v[1][0], kVector);
+  if constexpr (kSums == 4) tiles.template store<3>(sums.v[1][1], kVector);
 }
 
 // acc += one block of one token: the operations of block_of_tokens in linear_tile.h, one by one.
@@ -316,7 +316,7 @@ class QuantizedGroup {
  private:
   using Item = QuantizedItem<kGroups, kTerms>;
   using F = typename B::F;
-  static constexpr int kBytes = sizeof(QuantizedBlock<kTerms>);
+  static constexpr int kBytes = sizeof(QuantizedBlock<kTerms>), kSums = kGroups * kTerms;
 
   bool advance(Item& item) const {
     if (++item.tile < token_tiles_) return true;
@@ -342,8 +342,6 @@ class QuantizedGroup {
 
   // Multiplies `next` and adds up `current`, whose sums are in sums_[parity], block by block.
   void step(const Item& next, const Item& current, int parity) {
-    const UnpackedPanel<kGroups>&multiplied = unpacked_[next.buffer], &added = unpacked_[current.buffer];
-    const int64_t next_in_chunk = next.block % kChunkBlocks, current_in_chunk = current.block % kChunkBlocks;
     const std::byte *x_next = x_of(next), *x_current = x_of(current);
     BlockSums<kGroups, kTerms>*to = sums_[parity ^ 1], *from = sums_[parity];
     float(*acc)[kPanelRows] = acc_ + current.tile * kTileRows;
@@ -351,21 +349,35 @@ class QuantizedGroup {
     VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) in_registers[t] =
         current.block == 0 ? B::zero() : B::load_float(acc[t]);
     for (int64_t b = 0; b < Item::kBlocks; b += 2) {
-      if (b < next.count)
-        multiply_block<Tiles, kGroups, kTerms, false>(tiles_, x_next + b * kBytes, args_.x_stride,
-                                                      multiplied.quants[next_in_chunk + b], to[b]);
-      if (b < current.count)
-        add_block_of_sixteen<B, kGroups, kHasMin, kTerms>(in_registers, added, current_in_chunk + b, from[b],
-                                                          x_current + b * kBytes, args_.x_stride);
-      if (b + 1 < next.count)
-        multiply_block<Tiles, kGroups, kTerms, true>(tiles_, x_next + (b + 1) * kBytes, args_.x_stride,
-                                                     multiplied.quants[next_in_chunk + b + 1], to[b + 1]);
-      if (b + 1 < current.count)
-        add_block_of_sixteen<B, kGroups, kHasMin, kTerms>(in_registers, added, current_in_chunk + b + 1, from[b + 1],
-                                                          x_current + (b + 1) * kBytes, args_.x_stride);
+      multiply<false>(next, x_next, b);
+      if (kSums < 4 && b > 0) store<true>(next, to, b - 1);
+      add(in_registers, current, x_current, from, b);
+      if (kSums == 4) store<false>(next, to, b);
+      multiply<true>(next, x_next, b + 1);
+      if (kSums < 4) store<false>(next, to, b);
+      add(in_registers, current, x_current, from, b + 1);
+      if (kSums == 4) store<true>(next, to, b + 1);
     }
+    if (kSums < 4) store<true>(next, to, Item::kBlocks - 1);
     VLLM_UNROLL for (int t = 0; t < kTileRows; ++t) B::store(acc[t], in_registers[t]);
     if (current.count > 0 && current.block + current.count == blocks_) write(current);
+  }
+
+  template <bool kOdd>
+  VLLM_FORCE_INLINE void multiply(const Item& item, const std::byte* x, int64_t b) {
+    if (b < item.count)
+      multiply_block<Tiles, kGroups, kTerms, kOdd>(tiles_, x + b * kBytes, args_.x_stride,
+                                                   unpacked_[item.buffer].quants[item.block % kChunkBlocks + b]);
+  }
+  template <bool kOdd>
+  VLLM_FORCE_INLINE void store(const Item& item, BlockSums<kGroups, kTerms>* to, int64_t b) {
+    if (b < item.count) store_block<Tiles, kGroups, kTerms, kOdd>(tiles_, to[b]);
+  }
+  VLLM_FORCE_INLINE void add(F (&acc)[kTileRows], const Item& item, const std::byte* x,
+                             const BlockSums<kGroups, kTerms>* from, int64_t b) const {
+    if (b < item.count)
+      add_block_of_sixteen<B, kGroups, kHasMin, kTerms>(acc, unpacked_[item.buffer], item.block % kChunkBlocks + b,
+                                                        from[b], x + b * kBytes, args_.x_stride);
   }
 
   void write(const Item& item) const {

@@ -111,7 +111,8 @@ int run(const std::map<std::string, std::string>& options) {
           for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(static_cast<int>(i * 37 % 101) - 50) * 0.02f;
           std::vector<std::byte> workspace(linear_workspace_bytes(tokens, shape.k));
           LinearParams p = {.out = {out.data(), {tokens, shape.n}},
-                            .x = TensorView<const float, 2>(x.data(), {tokens, shape.k})};
+                            .x = TensorView<const float, 2>(x.data(), {tokens, shape.k}),
+                            .two_term_x = options.at("--terms") == "2"};
           std::printf("%-17s %-8s %7lld %7s", shape.name, type.c_str(), static_cast<long long>(tokens),
                       threads.c_str());
           double first = 0, last = 0;
@@ -140,7 +141,8 @@ int main(int argc, char** argv) {
                                                 {"--threads", "1,2,16"},
                                                 {"--tokens", "1,4,16,64,512"},
                                                 {"--types", "bfloat16,q4_1,q4_K,q6_K,q8_0,q5_0"},
-                                                {"--kernels", "amx,avx512_bf16"}};
+                                                {"--kernels", "amx,avx512_bf16"},
+                                                {"--terms", "1"}};
   for (int i = 1; i < argc; i += 2) {
     if (!options.contains(argv[i]) || i + 1 == argc) return std::fprintf(stderr, "unknown: %s\n", argv[i]), 2;
     options[argv[i]] = argv[i + 1];
