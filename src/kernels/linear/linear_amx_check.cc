@@ -90,7 +90,7 @@ bool instructions_exist() {
 AmxCheck check_amx() {
   if (!instructions_exist()) return AmxCheck::kNoInstruction;
   const bool same = same_as_emulated(DType::kBFloat16, 72, 1) && same_as_emulated(DType::kQ8_0, 96, 1) &&
-                    same_as_emulated(DType::kQ6_K, 256, 2);
+                    same_as_emulated(DType::kQ4_K, 256, 2);
   return same ? AmxCheck::kWorks : AmxCheck::kWrongResult;
 }
 

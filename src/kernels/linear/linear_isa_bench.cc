@@ -1,6 +1,6 @@
 // The linear op by each of this machine's ISAs, side by side: microseconds and rates over the shapes of two models.
-//   linear_isa_bench [--seconds 60] [--threads 1,2,16] [--tokens 1,4,16,64,512] [--types q4_1,bfloat16] [--kernels
-//   amx,avx512]
+//   linear_isa_bench [--seconds 60] [--threads 1,2,16] [--tokens 1,4,16,64,512] [--types q4_1,bfloat16]
+//                    [--kernels amx,avx512] [--terms 2]
 // Weights lie in 128 MB or more and take turns, as the layers of a model do: one token reads them from memory. A line's
 // ratio is the time of the last kernel of the list to that of the first. It ends early when the seconds are over.
 #include <algorithm>
