@@ -42,6 +42,7 @@ if ! "$DOCKER" image inspect debian:bookworm-slim >/dev/null 2>&1 && ! "$DOCKER"
   "$DOCKER" import "$("$here/base_image.sh")" debian:bookworm-slim >/dev/null
 fi
 # Build stages fetch packages as this machine does: its pip settings and the certificates it trusts.
+BUILD_BASE=vllm-build-base:test
 context=$(mktemp -d)
 cp /etc/ssl/certs/ca-certificates.crt "$context/"
 { echo FROM debian:bookworm-slim; echo COPY ca-certificates.crt /etc/ssl/certs/; } > "$context/Dockerfile"
@@ -50,10 +51,10 @@ if [ -n "${VLLM_COMPILE_CACHE:-}" ]; then
   # A fixed port: it is part of the base, so another one would make every layer new.
   "$here/compile_cache.py" "$VLLM_COMPILE_CACHE" 18109 &
   store=$!
+  BUILD_BASE=vllm-build-base:compile-cache
   printf 'remote_storage = http://127.0.0.1:18109\nremote_only = true\ncache_dir = /tmp/ccache\n' > "$context/ccache.conf"
   { echo 'COPY ccache.conf /etc/'; echo 'RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends ccache >/dev/null'; } >> "$context/Dockerfile"
 fi
-BUILD_BASE=vllm-build-base:test
 export BUILD_BASE
 DOCKER_BUILDKIT=1 "$DOCKER" build -q --network host -t "$BUILD_BASE" "$context" >/dev/null
 rm -rf "$context"
