@@ -65,7 +65,8 @@ class Bench {
     auto wants = [&](const char* what) { return steps.find(what) != std::string::npos; };
     if (wants("decode")) {
       for (int seqs : {1, 8, 16, 64, 256}) RETURN_IF_ERROR(measure({{seqs, 1, 1024}}, seqs == 64));
-      RETURN_IF_ERROR(measure({{1, 1, 192}}, true));
+      for (int context : {128, 160, 256}) RETURN_IF_ERROR(measure({{1, 1, context}}, false));
+      for (int seqs : {1, 4, 8}) RETURN_IF_ERROR(measure({{seqs, 1, 192}}, seqs == 1));
       RETURN_IF_ERROR(measure({{64, 1, 640}}, true));
     }
     if (wants("mixed")) {

@@ -117,5 +117,27 @@ TEST(SlotKernels, DoAsOnTheHost) {
   }
 }
 
+// Few runs take another way to the device than many: both sides of the limits of either, in runs and in words.
+TEST(SlotKernels, ApplyFewAndManyRuns) {
+  REQUIRE_GPU();
+  CudaStream stream = CudaStream::create().value();
+  for (auto [num_runs, length] : {std::pair{1, 1}, {48, 13}, {49, 13}, {2, 320}, {2, 321}, {3, 1000}}) {
+    std::vector<int32_t> words(8192, -1), payload(static_cast<size_t>(num_runs * length));
+    std::iota(payload.begin(), payload.end(), 100);
+    std::vector<CopyRun> runs;
+    for (int i = 0; i < num_runs; ++i) runs.push_back({int64_t{i} * (length + 3), i * length, length});
+    DeviceArray<int32_t> device_words(words);
+    PinnedBuffer staged_runs = PinnedBuffer::allocate(runs.size() * sizeof(CopyRun), "test").value();
+    PinnedBuffer staged_payload = PinnedBuffer::allocate(payload.size() * sizeof(int32_t), "test").value();
+    std::memcpy(staged_runs.data(), runs.data(), staged_runs.size());
+    std::memcpy(staged_payload.data(), payload.data(), staged_payload.size());
+    ASSERT_TRUE(
+        apply_runs(device_words.data(), staged_runs.as<CopyRun>(), num_runs, staged_payload.as<int32_t>(), stream));
+    ASSERT_TRUE(stream.synchronize());
+    for (const CopyRun& run : runs) copy_run(words.data(), run, payload.data(), 0, 1);
+    EXPECT_TRUE(device_words.host() == words) << num_runs << " runs of " << length;
+  }
+}
+
 }  // namespace
 }  // namespace vllm::engine
