@@ -34,7 +34,7 @@ struct ServeBenchArgs : DatasetArgs {
   int64_t num_warmups = 0;
   int64_t ready_check_timeout_s = 0;
   bool profile = false;
-  bool ignore_eos = false, disable_tqdm = false, skip_tokenizer_init = false;
+  bool ignore_eos = false, disable_tqdm = false, skip_tokenizer_init = false, insecure = false;
   bool save_result = false, save_detailed = false, append_result = false;
   std::string result_dir, result_filename, label;
   std::string percentile_metrics = "ttft,tpot,itl", metric_percentiles = "99";

@@ -16,19 +16,23 @@
 #include <cstring>
 #include <deque>
 #include <exception>
+#include <span>
 
 #include "bench/reply_reader.h"
+#include "tls/session.h"
 
 namespace vllm::bench {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+using tls::Progress;
 
 namespace {
 
 struct Connection {
   explicit Connection(asio::io_context& context) : socket(context), buffer(size_t{64} << 10, '\0') {}
   tcp::socket socket;
+  std::unique_ptr<tls::Session> session;  // null: plain http
   std::string buffer;
   bool is_used = false;  // has had a reply: the server may have closed it since
 };
@@ -47,6 +51,8 @@ void raise_descriptor_limit() {
 struct LoadClient::Impl {
   asio::io_context context{1};
   tcp::resolver::results_type addresses;
+  std::string host;
+  std::shared_ptr<const tls::Context> tls;  // null: plain http
   std::vector<std::unique_ptr<Connection>> idle;
 
   std::unique_ptr<Connection> take_connection() {
@@ -56,20 +62,81 @@ struct LoadClient::Impl {
     return out;
   }
 
+  // Wait for what the session wants. A failure, or the end, as an error.
+  asio::awaitable<Status> wait_for(Connection& connection, Progress progress) {
+    if (progress == Progress::kFailed || progress == Progress::kEnd) {
+      const std::string& why = connection.session->failure();
+      co_return error(ErrorCode::kUnavailable, "TLS: {}", why.empty() ? "the server has closed the connection" : why);
+    }
+    const auto direction = progress == Progress::kWantWrite ? tcp::socket::wait_write : tcp::socket::wait_read;
+    error_code ec;
+    co_await connection.socket.async_wait(direction, asio::redirect_error(asio::use_awaitable, ec));
+    if (ec) co_return error(ErrorCode::kUnavailable, "TLS: {}", ec.message());
+    co_return Status();
+  }
+
+  asio::awaitable<Status> shake_hands(Connection& connection) {
+    connection.session = tls::Session::make_client(tls, connection.socket.native_handle(), host);
+    for (;;) {
+      const Progress progress = connection.session->handshake();
+      if (progress == Progress::kDone) co_return Status();
+      Status waited = co_await wait_for(connection, progress);
+      if (!waited) co_return waited;
+    }
+  }
+
+  asio::awaitable<Status> write(Connection& connection, const std::string& bytes) {
+    if (!connection.session) {
+      error_code ec;
+      co_await asio::async_write(connection.socket, asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, ec));
+      if (ec) co_return error(ErrorCode::kUnavailable, "writing: {}", ec.message());
+      co_return Status();
+    }
+    size_t sent = 0;
+    while (sent < bytes.size()) {
+      size_t done = 0;
+      const Progress progress = connection.session->write(bytes.data() + sent, bytes.size() - sent, done);
+      sent += done;
+      if (progress == Progress::kDone) continue;
+      Status waited = co_await wait_for(connection, progress);
+      if (!waited) co_return waited;
+    }
+    co_return Status();
+  }
+
+  // At least a byte into `room`, or `ended`.
+  asio::awaitable<Status> read(Connection& connection, std::span<char> room, size_t& got, bool& ended) {
+    for (;;) {
+      if (!connection.session) {
+        error_code ec;
+        got = co_await connection.socket.async_read_some(asio::buffer(room.data(), room.size()),
+                                                         asio::redirect_error(asio::use_awaitable, ec));
+        ended = ec == asio::error::eof;
+        if (ec && !ended) co_return error(ErrorCode::kUnavailable, "reading: {}", ec.message());
+        co_return Status();
+      }
+      const Progress progress = connection.session->read(room.data(), room.size(), got);
+      // Some servers end without saying so; whether the reply is complete is for the reader to say.
+      ended = progress == Progress::kEnd || (progress == Progress::kFailed && connection.session->failure().empty());
+      if (ended || progress == Progress::kDone) co_return Status();
+      Status waited = co_await wait_for(connection, progress);
+      if (!waited) co_return waited;
+    }
+  }
+
   // Read until the reply is complete. `got_bytes`: whether any byte came.
   asio::awaitable<Status> receive(Connection& connection, ReplyReader& reader, bool& got_bytes) {
     size_t held = 0;  // bytes at the front of the buffer that the parser could not use yet
     while (!reader.done()) {
       if (held == connection.buffer.size()) connection.buffer.resize(2 * held);
       if (held > (size_t{1} << 20)) co_return error(ErrorCode::kUnavailable, "the server's headers have no end");
-      error_code ec;
-      const size_t got = co_await connection.socket.async_read_some(
-          asio::buffer(&connection.buffer[held], connection.buffer.size() - held),
-          asio::redirect_error(asio::use_awaitable, ec));
+      size_t got = 0;
+      bool ended = false;
+      Status status = co_await read(connection, std::span(connection.buffer).subspan(held), got, ended);
       const double now = seconds_now();
       got_bytes |= got > 0;
-      if (ec == asio::error::eof) co_return reader.end();
-      if (ec) co_return error(ErrorCode::kUnavailable, "reading: {}", ec.message());
+      if (!status) co_return status;
+      if (ended) co_return reader.end();
       held += got;
       auto used = reader.feed(std::string_view(connection.buffer).substr(0, held), now);
       if (!used) co_return std::move(used).error();
@@ -87,9 +154,13 @@ struct LoadClient::Impl {
       co_await asio::async_connect(connection.socket, addresses, asio::redirect_error(asio::use_awaitable, ec));
       if (ec) co_return error(ErrorCode::kUnavailable, "connecting: {}", ec.message());
       connection.socket.set_option(tcp::no_delay(true), ec);
+      if (tls) {
+        Status agreed = co_await shake_hands(connection);
+        if (!agreed) co_return agreed;
+      }
     }
-    co_await asio::async_write(connection.socket, asio::buffer(request), asio::redirect_error(asio::use_awaitable, ec));
-    if (ec) co_return error(ErrorCode::kUnavailable, "writing: {}", ec.message());
+    Status written = co_await write(connection, request);
+    if (!written) co_return written;
     Status status = co_await receive(connection, reader, got_bytes);
     co_return status;
   }
@@ -208,6 +279,10 @@ LoadClient::~LoadClient() = default;
 Result<std::unique_ptr<LoadClient>> LoadClient::make(const Target& target) {
   raise_descriptor_limit();
   auto impl = std::make_unique<Impl>();
+  impl->host = target.host;
+  if (target.tls) {
+    ASSIGN_OR_RETURN(impl->tls, tls::Context::make_client(target.verify));
+  }
   error_code ec;
   tcp::resolver resolver(impl->context);
   impl->addresses = resolver.resolve(target.host, target.port, ec);

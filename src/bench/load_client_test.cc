@@ -247,7 +247,10 @@ TEST(Request, ReadsUrls) {
   EXPECT_EQ(target.prefix, "/api");
   EXPECT_EQ(target.host_header, "[::1]:8001");
   EXPECT_EQ(parse_base_url("http://here")->port, "80");
-  EXPECT_THAT(parse_base_url("https://here").error().message, HasSubstr("plain http"));
+  auto secure = parse_base_url("https://here/v").value();
+  EXPECT_TRUE(secure.tls);
+  EXPECT_EQ(secure.port, "443");
+  EXPECT_EQ(secure.host, "here");
   for (const char* wrong : {"here:8000", "http://", "http://:80", "http://h:0", "http://h:x", "http://h:99999",
                             "http://[::1", "http://h/a\r\nX: y"})
     EXPECT_FALSE(parse_base_url(wrong)) << wrong;

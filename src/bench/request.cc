@@ -24,14 +24,15 @@ bool is_port(std::string_view text) {
 }  // namespace
 
 Result<Target> parse_base_url(std::string_view url) {
-  if (url.starts_with("https://"))
-    return error(ErrorCode::kUnimplemented, "--base-url {}: this client speaks plain http only", url);
-  if (!url.starts_with("http://")) return invalid_argument("--base-url {}: expected http://host:port", url);
-  std::string_view rest = url.substr(7);
+  const bool tls = url.starts_with("https://");
+  if (!tls && !url.starts_with("http://"))
+    return invalid_argument("--base-url {}: expected http://host:port or https://host:port", url);
+  std::string_view rest = url.substr(tls ? 8 : 7);
   size_t slash = std::min(rest.find('/'), rest.size());
   std::string_view authority = rest.substr(0, slash), prefix = rest.substr(slash);
   while (prefix.ends_with('/')) prefix.remove_suffix(1);
-  Target out{.prefix = std::string(prefix), .host_header = std::string(authority)};
+  Target out{
+      .port = tls ? "443" : "80", .prefix = std::string(prefix), .host_header = std::string(authority), .tls = tls};
   size_t colon = authority.rfind(':');
   if (authority.starts_with('[')) {
     size_t close = authority.find(']');
@@ -49,7 +50,9 @@ Result<Target> parse_base_url(std::string_view url) {
 
 Target make_target(const std::string& host, int64_t port) {
   std::string text = std::to_string(port);
-  return {host, text, "", (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + text};
+  return {.host = host,
+          .port = text,
+          .host_header = (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + text};
 }
 
 Result<Headers> parse_pairs(std::string_view flag, const std::vector<std::string>& items) {

@@ -19,8 +19,10 @@ struct Target {
   std::string port = "80";
   std::string prefix;       // of every path; no slash at its end
   std::string host_header;  // host:port as in a URL
+  bool tls = false;
+  bool verify = true;  // the certificate's name and signature
 };
-/// kInvalidArgument for anything but http://host[:port][/prefix].
+/// kInvalidArgument for anything but http(s)://host[:port][/prefix].
 Result<Target> parse_base_url(std::string_view url);
 Target make_target(const std::string& host, int64_t port);
 

@@ -85,6 +85,7 @@ Result<RequestPlan> plan_requests(const ServeBenchArgs& args) {
     out.target = make_target(args.host.empty() ? "127.0.0.1" : args.host, args.port);
   } else {
     ASSIGN_OR_RETURN(out.target, parse_base_url(args.base_url));
+    out.target.verify = !args.insecure;
   }
   out.api = args.backend == "openai-chat" ? Api::kChat : Api::kCompletions;
   const char* usual = out.api == Api::kChat ? "/v1/chat/completions" : "/v1/completions";

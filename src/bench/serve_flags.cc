@@ -31,8 +31,8 @@ Status set_model_name(cli::ServeArgs& args, const cli::FlagValue& value) {
 constexpr Flag kTarget[] = {
     {"backend", kString, "openai", "Which API: completions (openai, vllm) or chat completions (openai-chat).", B,
      set<&Args::backend>, "openai|vllm|openai-chat"},
-    {"base-url", kString, "http://HOST:PORT", "Where the server is: http://host:port, with a path prefix if any.", B,
-     set<&Args::base_url>},
+    {"base-url", kString, "http://HOST:PORT",
+     "Where the server is: http://host:port or https://host:port, with a path prefix if any.", B, set<&Args::base_url>},
     {"host", kString, "127.0.0.1", "Host of the server.", B, set<&cli::ServeArgs::host>},
     {"port", kInt, "8000", "Port of the server.", B, set_int<&cli::ServeArgs::port, 1>},
     {"endpoint", kString, "the backend's", "Path of the API: /v1/completions, /v1/chat/completions.", B,
@@ -53,7 +53,8 @@ constexpr Flag kTarget[] = {
      set<&cli::ServeArgs::trust_remote_code>},
     {"hf-token", kString, "$HF_TOKEN", "Token for gated tokenizers.", B, set<&cli::ServeArgs::hf_token>},
     {"tokenizer-mode", kString, "auto", "", W},
-    {"insecure", kBool, "false", "", R},
+    {"insecure", kBool, "false", "With an https:// --base-url, take whatever certificate the server shows.", B,
+     set<&Args::insecure>},
 };
 
 constexpr Flag kTraffic[] = {

@@ -51,6 +51,16 @@ def test_openai_client_over_tls(start, tmp_path):
     assert health(server) == (f"https://127.0.0.1:{server.port}: healthy", True)
     assert f"Starting vLLM server on https://127.0.0.1:{server.port}" in server.log_text()
 
+    def bench(*flags, env=None):
+        return subprocess.run([BINARY, "bench", "serve", "--base-url", f"https://127.0.0.1:{server.port}", "--model", "m", "--num-prompts", "4",
+                               "--random-input-len", "8", "--random-output-len", "4", "--skip-tokenizer-init", *flags],
+                              capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})})
+
+    for run_of_it in (bench("--insecure"), bench(env={"SSL_CERT_FILE": str(crt)})):
+        assert run_of_it.returncode == 0, run_of_it.stderr
+        assert "Successful requests:                     4" in run_of_it.stdout, run_of_it.stdout
+    assert "certificate verify failed" in bench().stdout
+
     # A client that does not trust the certificate, one that speaks plain HTTP, one that speaks nothing: only they fail.
     with pytest.raises(openai.APIConnectionError):
         openai.OpenAI(base_url=f"https://127.0.0.1:{server.port}/v1", api_key="k", max_retries=0).models.list()
