@@ -15,6 +15,7 @@ stop() {
   if [ -n "$work" ] && [ -f "$work/pid" ]; then
     kill "$(cat "$work/pid")" 2>/dev/null || true
     while [ -f "$work/pid" ] && kill -0 "$(cat "$work/pid")" 2>/dev/null; do sleep 0.2; done
+    umount "$work/exec/netns/default" 2>/dev/null || true
   fi
   if [ -n "$work" ] && [ -z "${VLLM_ENGINE_DIR:-}" ]; then rm -rf "$work"; fi
 }
