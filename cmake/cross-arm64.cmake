@@ -10,6 +10,10 @@ find_program(CMAKE_C_COMPILER NAMES aarch64-linux-gnu-gcc aarch64-linux-gnu-gcc-
 find_program(CMAKE_CXX_COMPILER NAMES aarch64-linux-gnu-g++ aarch64-linux-gnu-g++-12 REQUIRED)
 set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
 set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+if(DEFINED ENV{CUDA_ROOT})  # what deploy/image/build/cuda_toolkit.sh made for arm64
+  set(CMAKE_FIND_ROOT_PATH $ENV{CUDA_ROOT})
+  set(CMAKE_CUDA_COMPILER $ENV{CUDA_ROOT}/bin/nvcc)
+endif()
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)

@@ -87,9 +87,10 @@ TEST(ThreadPool, RunsEveryTileOnce) {
 TEST(CpuInfo, SeesWhatAnEmulatedCpuHas) {
   const auto cpu = env("QEMU_CPU");
   if (!cpu || env("VLLM_CPU_ISA")) GTEST_SKIP() << "QEMU_CPU is not set, or VLLM_CPU_ISA is";
-  if (*cpu == "max") EXPECT_EQ(cpu_isa(), CpuIsa::kNeonI8mm);
-  if (*cpu == "neoverse-n1") EXPECT_EQ(cpu_isa(), CpuIsa::kNeonDotProd);
-  if (*cpu == "cortex-a72") EXPECT_EQ(cpu_isa(), CpuIsa::kNeon);
+  const CpuIsa expected = *cpu == "max"           ? CpuIsa::kNeonI8mm
+                          : *cpu == "neoverse-n1" ? CpuIsa::kNeonDotProd
+                                                  : CpuIsa::kNeon;
+  EXPECT_EQ(cpu_isa(), expected) << *cpu;
 }
 #endif
 

@@ -9,6 +9,8 @@ constexpr auto kSpin = std::chrono::microseconds(20);
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
 #endif
 }
 

@@ -30,6 +30,7 @@ mv "$work/target/nvidia/cu13/lib" "$libraries/lib"
 cp -a "$work/target/nvidia/cu13/include/." "$cuda/include/"
 ln -sf libcudart.so.13 "$libraries/lib/libcudart.so"  # CMake looks for it, also where the static one is linked
 ln -s ../../include "$libraries/include"
+if [ "$target" = arm64 ]; then ln -sfn sbsa-linux "$cuda/targets/aarch64-linux"; fi  # as nvcc and CMake name it, after the compiler they call
 ln -sfn lib "$cuda/lib64"
 rm -rf "${cuda:?}/lib"
 if [ "$target" = "$own" ]; then ln -s "${libraries#"$cuda"/}/lib" "$cuda/lib"; else mkdir "$cuda/lib"; fi

@@ -114,7 +114,7 @@ TEST(EmulatedTiles, SumsSignedBytesExactly) {
 }
 
 // Any bit patterns, and patterns of a few neighbouring exponents, where the order of sums shows.
-uint16_t random_bfloat16(std::mt19937& rng, unsigned lowest, unsigned exponents) {
+[[maybe_unused]] uint16_t random_bfloat16(std::mt19937& rng, unsigned lowest, unsigned exponents) {
   const unsigned bits = static_cast<unsigned>(rng());
   return static_cast<uint16_t>((bits & 0x807fu) | (lowest + (bits >> 16) % exponents) << 7);
 }
