@@ -3,7 +3,7 @@
 #   check.sh targets         the test programs that `kernels` runs
 #   check.sh kernels         those, as three CPUs: with matrix products, with dot products alone, with neither
 #   check.sh units           every unit test
-#   check.sh program MODEL   a completion: the tokens and logprobs that this machine's build/release gives with AVX2
+#   check.sh program MODEL   a completion, as each of these CPUs: the tokens and logprobs of this machine's build/release with AVX2, to the bit
 set -eu
 cd "$(dirname "$0")/../.."
 kernels='tensor kernels_activation kernels_layer_norm kernels_linear kernels_paged_attention kernels_peak kernels_residual_add kernels_rms_norm kernels_rope engine_sample'
@@ -38,8 +38,10 @@ case $1 in
   program)
     model=$2
     answer build/arm64/answer.x86 env VLLM_CPU_ISA=avx2 build/release/bin/vllm
-    answer build/arm64/answer.arm64 qemu-aarch64-static -cpu max -L "$VLLM_ARM64_SYSROOT" build/arm64/bin/vllm
-    cat build/arm64/answer.arm64.choices
-    cmp build/arm64/answer.x86.choices build/arm64/answer.arm64.choices ;;
+    for cpu in $cpus; do
+      answer "build/arm64/answer.$cpu" qemu-aarch64-static -cpu "$cpu" -L "$VLLM_ARM64_SYSROOT" build/arm64/bin/vllm
+      cmp build/arm64/answer.x86.choices "build/arm64/answer.$cpu.choices"
+    done
+    cat build/arm64/answer.x86.choices ;;
   *) sed -n '2,6s/^# //p' "$0" >&2; exit 1 ;;
 esac
