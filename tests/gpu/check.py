@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The recorded correctness run: everything that has to hold on a GPU, in one script that needs no network and ends within six minutes.
+"""The recorded correctness run: everything that has to hold on a GPU, in one script that needs no network and ends within ten minutes.
 
     check.py --bin build/cuda/bin --out FOLDER [--parity FOLDER] [--commit HASH] [--steps tests,memcheck,parity,soak,faults]
 
@@ -105,14 +105,14 @@ class Check:
                 if model.exists() and not out.exists():
                     log = (self.o.out / f"reference-{case.stem}-{dtype}.log").open("w")
                     command = [sys.executable, str(HERE / "reference.py"), str(case), str(model), str(out), "--dtype", dtype]
-                    env = {**os.environ, "OMP_NUM_THREADS": "4", "CUDA_VISIBLE_DEVICES": ""}
+                    env = {**os.environ, "OMP_NUM_THREADS": "6", "CUDA_VISIBLE_DEVICES": ""}
                     self.references.append((out.stem, subprocess.Popen(command, stdout=log, stderr=log, env=env)))
 
     def await_references(self):
         start = time.time()
         for name, process in self.references:
             try:
-                rc = process.wait(max(1, start + 120 - time.time()))
+                rc = process.wait(max(1, start + 240 - time.time()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 rc = 124
@@ -122,7 +122,7 @@ class Check:
     def parity(self):
         self.await_references()
         command = [sys.executable, HERE / "parity.py", "--bin", self.o.bin, "--parity", self.o.parity, "--out", self.o.out, "--commit", self.o.commit]
-        rc, seconds, text = self.run("parity", command, 150)
+        rc, seconds, text = self.run("parity", command, 300)
         self.done("parity", rc, seconds, text.strip().splitlines()[-1:])
         for line in text.splitlines():
             if "p99" in line or "FAILED" in line or "greedy" in line:
