@@ -12,16 +12,16 @@
 
 namespace vllm::testing {
 
-/// What the machine has, and AMX by its emulation: with the vectors of AVX-512, and in plain C++.
+/// What the machine has, and on x86-64 AMX by its emulation: with the vectors of AVX-512, and in plain C++.
 inline std::vector<const linear::Kernels*> kernels_to_test() {
   std::vector<const linear::Kernels*> out = linear::available_kernels();
+#if defined(__x86_64__)
   auto add = [&](const linear::Kernels& kernels) {
     if (std::find(out.begin(), out.end(), &kernels) == out.end()) out.push_back(&kernels);
   };
-#if defined(__x86_64__)
   if (cpu_isa() == CpuIsa::kAvx512) add(linear::amx_emulated_avx512_kernels());
-#endif
   add(linear::amx_emulated_kernels());
+#endif
   return out;
 }
 
