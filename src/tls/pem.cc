@@ -58,7 +58,7 @@ std::string openssl_error() {
 Result<std::string> read_pem_file(std::string_view flag, const std::string& path) {
   File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};  // a pipe must not hold the server up
   if (file.fd < 0) return cannot_read(flag, path, errno);
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.fd, &info) != 0) return cannot_read(flag, path, errno);
   if (!S_ISREG(info.st_mode)) return invalid_argument("--{} {}: no regular file; expected a PEM file", flag, path);
   if (info.st_size > kMaxBytes) return invalid_argument("--{} {}: too large for a PEM file", flag, path);

@@ -28,7 +28,7 @@ std::shared_ptr<const Context> Reloader::context() const {
 std::string Reloader::state_of_files() const {
   std::string out;
   for (const std::string* path : {&settings_.certfile, &settings_.keyfile, &settings_.ca_certs}) {
-    struct stat info {};
+    struct stat info{};
     if (path->empty() || ::stat(path->c_str(), &info) != 0) {
       out += "-;";
     } else {
