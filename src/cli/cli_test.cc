@@ -102,6 +102,7 @@ TEST(Parser, FollowsArgparse) {
   EXPECT_EQ(ok({"--device", "cuda"}).device, "cuda");
   EXPECT_EQ(ok({}).kv_cache_dtype, "auto");
   EXPECT_EQ(ok({"--kv-cache-dtype", "fp8"}).kv_cache_dtype, "fp8_e4m3");
+  EXPECT_EQ(ok({"--kv-cache-dtype", "int8_per_token_head"}).kv_cache_dtype, "int8_per_token_head");
   EXPECT_THAT(refused({"--kv-cache-dtype", "fp8_e5m2"}), HasSubstr("fp8 (e4m3)"));
   EXPECT_THAT(refused({"--kv-cache-dtype", "int8"}), HasSubstr("fp8_e4m3"));
 }

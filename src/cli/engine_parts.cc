@@ -8,7 +8,7 @@
 #include "cli/kv_size.h"
 #include "engine/exec/cpu_executor.h"
 #include "engine/exec/cuda_executor.h"
-#include "kernels/kv_layout/kv_float8.h"
+#include "kernels/kv_layout/kv_dtypes.h"
 #include "model/model.h"
 #include "tensor/cpu_info.h"
 
@@ -26,13 +26,18 @@ Result<DType> pick_dtype(const std::string& flag, const model::ModelConfig& conf
 // Of --kv-cache-dtype.
 Result<DType> pick_kv_dtype(const std::string& flag, DType dtype, bool cuda) {
   if (flag == "auto" || flag == info(dtype).name) return dtype;
-  if (flag != "fp8_e4m3") {
-    return error(ErrorCode::kUnimplemented, "--kv-cache-dtype {} under --dtype {} is not built; auto or fp8 are", flag,
-                 info(dtype).name);
+  if (flag == "fp8_e4m3") {
+    LOG_INFO("KV cache of fp8 (e4m3), scales 1.0: twice the tokens of 16 bits");
+    return kKvFloat8;
   }
-  if (!cuda) return error(ErrorCode::kUnimplemented, "--kv-cache-dtype fp8 is built for GPUs only; use auto");
-  LOG_INFO("KV cache of fp8 (e4m3), scales 1.0: twice the tokens of {}", info(dtype).name);
-  return kKvFloat8;
+  if (cuda) {
+    return error(ErrorCode::kUnimplemented,
+                 "--kv-cache-dtype {} under --dtype {} is not built for GPUs; auto or fp8 are", flag, info(dtype).name);
+  }
+  if (flag == "float16") return DType::kFloat16;
+  if (flag == "bfloat16") return DType::kBFloat16;
+  LOG_INFO("KV cache of int8 with a scale for each token and head: nearly twice the tokens of 16 bits");
+  return kKvInt8;
 }
 
 model::LoadOptions load_options(const ServeArgs& args, DType dtype, const std::function<void(std::string)>& phase) {
@@ -93,9 +98,10 @@ Result<std::unique_ptr<model::Model>> load_on_cpu(const ServeArgs& args, DType d
         static_cast<double>(source.checkpoint->total_bytes()) / (1 << 30),
         static_cast<double>(available_memory_bytes()) / (1 << 30));
   }
-  RETURN_IF_ERROR(pick_kv_dtype(args.kv_cache_dtype, dtype, false));
   ThreadPool pool(args.threads > 0 ? static_cast<int>(args.threads) : usable_cpus(), false);
-  return model::load_model(source.config, source.checkpoint, load_options(args, dtype, phase), pool);
+  model::LoadOptions options = load_options(args, dtype, phase);
+  ASSIGN_OR_RETURN(options.kv_dtype, pick_kv_dtype(args.kv_cache_dtype, dtype, false));
+  return model::load_model(source.config, source.checkpoint, options, pool);
 }
 
 engine::NgramOptions ngram_options(const ServeArgs::Speculation& s) {

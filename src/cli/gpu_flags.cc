@@ -1,4 +1,4 @@
-// The flags of `vllm serve` that only the CUDA engine reads; on a CPU they are accepted with a warning
+// The flags of `vllm serve` about the GPU: on a CPU all but --kv-cache-dtype are accepted with a warning
 // (device_choice.h).
 #include <iterator>
 
@@ -33,8 +33,10 @@ Status set_kv_dtype(ServeArgs& args, const FlagValue& value) {
 
 constexpr Flag kCache[] = {
     {"kv-cache-dtype", FlagType::kString, "auto",
-     "Type of keys and values in the cache: auto (the model's), or fp8 (fp8_e4m3), which holds twice as many tokens.",
-     B, set_kv_dtype, "auto|float16|bfloat16|fp8|fp8_e4m3|fp8_e5m2"},
+     "Type of keys and values in the cache: auto (the model's); fp8 (fp8_e4m3), which holds twice as many tokens; or, "
+     "on "
+     "the CPU, int8_per_token_head, as small and nearer to the model's.",
+     B, set_kv_dtype, "auto|float16|bfloat16|fp8|fp8_e4m3|fp8_e5m2|int8_per_token_head"},
     {"gpu-memory-utilization", FlagType::kFloat, "0.92",
      "Share of the GPU's memory that weights, activations and KV cache may fill together.", B, set_utilization},
     {"device-memory-utilization", FlagType::kFloat, "", "Newer spelling of --gpu-memory-utilization.", B,

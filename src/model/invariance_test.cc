@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "hub/checkpoint.h"
+#include "kernels/kv_layout/kv_dtypes.h"
 #include "model/model.h"
 #include "model/parity/token_runner.h"
 
@@ -14,11 +15,11 @@ namespace {
 
 using Prompts = std::vector<std::vector<int32_t>>;
 
-std::unique_ptr<Model> dummy_model(const char* golden, DType dtype, ThreadPool& pool) {
+std::unique_ptr<Model> dummy_model(const char* golden, DType dtype, DType kv_dtype, ThreadPool& pool) {
   auto config = load_config(std::string("tests/golden/models/") + golden);
   EXPECT_TRUE(config) << config.error().message;
   config->max_position = 128;  // of learned tables: longer than the prompts
-  auto model = load_model(*config, nullptr, {.dtype = dtype, .kv_dtype = dtype, .dummy_weights = true}, pool);
+  auto model = load_model(*config, nullptr, {.dtype = dtype, .kv_dtype = kv_dtype, .dummy_weights = true}, pool);
   EXPECT_TRUE(model) << model.error().message;
   return std::move(model).value();
 }
@@ -47,9 +48,13 @@ bool same_bits(const std::vector<std::vector<float>>& a, const std::vector<std::
 TEST(Invariance, BatchChunksPagesAndThreads) {
   for (const char* golden : {"gemma3", "qwen3", "qwen2-window", "llama-mqa-tied-biases", "cohere2", "granite",
                              "falcon-groups", "opt-projected", "olmo2", "qwen"}) {
-    for (DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    for (auto [dtype, kv_dtype] : {std::pair(DType::kFloat32, DType::kFloat32),
+                                   {DType::kBFloat16, DType::kBFloat16},
+                                   {DType::kFloat16, DType::kFloat16},
+                                   {DType::kBFloat16, kKvInt8},
+                                   {DType::kFloat16, kKvFloat8}}) {
       ThreadPool single(1), several(3);
-      auto model = dummy_model(golden, dtype, single);
+      auto model = dummy_model(golden, dtype, kv_dtype, single);
       Prompts prompts = make_prompts({1, 70, 33, 5, 48}, model->config().vocab_size);
       std::vector<std::vector<std::vector<float>>> alone;
       for (const auto& p : prompts) alone.push_back(TokenRunner(*model, single, {}).run({p}).front());
@@ -62,8 +67,8 @@ TEST(Invariance, BatchChunksPagesAndThreads) {
           auto together = TokenRunner(*model, *pool, options).run(prompts);
           for (size_t p = 0; p < prompts.size(); ++p) {
             EXPECT_TRUE(same_bits(alone[p], together[p]))
-                << golden << " " << info(dtype).name << " prompt " << p << " chunk " << options.chunk << " threads "
-                << pool->num_threads();
+                << golden << " " << info(dtype).name << " over " << info(kv_dtype).name << " prompt " << p << " chunk "
+                << options.chunk << " threads " << pool->num_threads();
           }
         }
       }
@@ -78,7 +83,7 @@ TEST(Invariance, EveryFamily) {
     if (!entry.is_directory()) continue;
     const std::string golden = entry.path().filename().string();
     ThreadPool single(1), several(3);
-    auto model = dummy_model(golden.c_str(), DType::kFloat32, single);
+    auto model = dummy_model(golden.c_str(), DType::kFloat32, DType::kFloat32, single);
     Prompts prompts = make_prompts({1, 70, 33}, model->config().vocab_size);
     auto together = TokenRunner(*model, several, {.chunk = 7, .block_size = 8, .release_windows = true}).run(prompts);
     for (size_t p = 0; p < prompts.size(); ++p) {
@@ -93,7 +98,7 @@ TEST(Invariance, EveryFamily) {
 // A batch of more than 512 tokens goes through the layers in slices that cut prompts anywhere.
 TEST(Invariance, SlicesOfALargeBatch) {
   ThreadPool pool(2);
-  auto model = dummy_model("mistral-window", DType::kBFloat16, pool);
+  auto model = dummy_model("mistral-window", DType::kBFloat16, DType::kBFloat16, pool);
   Prompts prompts = make_prompts({900, 1300, 2100}, model->config().vocab_size);
   auto together = TokenRunner(*model, pool, {}).run(prompts);
   for (size_t p = 0; p < prompts.size(); ++p) {

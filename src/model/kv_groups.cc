@@ -1,6 +1,7 @@
 // How layers are grouped onto pages of the KV pool.
 #include <algorithm>
 
+#include "kernels/kv_layout/kv_scales.h"
 #include "model/kv_groups.h"
 
 namespace vllm::model {
@@ -9,6 +10,7 @@ int64_t KvCacheSpec::bytes_per_block(int block_size) const {
   size_t layers = 0;
   for (const KvGroup& group : groups) layers = std::max(layers, group.layers.size());
   int64_t area = int64_t{num_kv_heads} * head_dim * block_size * info(dtype).block_bytes;
+  area += kv_scale_bytes(dtype, num_kv_heads, block_size);
   return (2 * static_cast<int64_t>(layers) * area + 63) / 64 * 64;
 }
 

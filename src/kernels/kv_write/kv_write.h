@@ -1,5 +1,6 @@
 #pragma once
-// Store this step's keys and values in the pages of the KV cache, rounded to its type (nearest even).
+// Store this step's keys and values in the pages of the KV cache, rounded to its type (nearest even);
+// codes and scales of an int8 cache: kernels/kv_layout/kv_scales.h.
 //
 // Rows whose slot lies in page 0 (the null block) or is negative are padding: nothing is written for them.
 #include <span>

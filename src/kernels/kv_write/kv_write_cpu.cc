@@ -1,3 +1,4 @@
+#include "kernels/kv_layout/kv_dtypes.h"
 #include "kernels/kv_write/kv_write.h"
 #include "kernels/simd/row_tiling.h"
 
@@ -5,10 +6,8 @@ namespace vllm {
 
 Status check(const KvWriteParams& p) {
   const KvLayerView& kv = p.kv;
-  if (kv.dtype != DType::kFloat32 && kv.dtype != DType::kBFloat16 && kv.dtype != DType::kFloat16) {
-    return invalid_argument("kv_write: a KV cache of {} is not built (float32, bfloat16, float16 are)",
-                            info(kv.dtype).name);
-  }
+  if (!is_cpu_kv_dtype(kv.dtype))
+    return invalid_argument("kv_write: a KV cache of {} is not built", info(kv.dtype).name);
   auto num_tokens = static_cast<int64_t>(p.slot_mapping.size());
   for (const auto* x : {&p.k, &p.v}) {
     if (x->size(0) != num_tokens || x->size(1) != kv.num_kv_heads || x->size(2) != kv.head_dim) {

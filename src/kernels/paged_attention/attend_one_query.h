@@ -46,7 +46,7 @@ struct AttendOneQuery {
     }
     VLLM_UNROLL for (int r = 0; r < N; ++r) {
       VLLM_UNROLL for (int c = 0; c < C; ++c) {
-        if (lane + c * kW < end) a.finish_score(sum[r][c]).store(a.weights + r * kTile + lane + c * kW);
+        if (lane + c * kW < end) a.finish_score(sum[r][c], lane + c * kW).store(a.weights + r * kTile + lane + c * kW);
       }
     }
   }

@@ -1,7 +1,8 @@
-// Attention over a bfloat16 cache by products of bfloat16 pairs: queries and weights are rounded to bfloat16, sums are
-// float32. Twice the speed of AVX-512 for prompts. The tiles and the online softmax are those of Attend; a score sums
-// pairs of dimensions, a value sums pairs of keys at even positions. A key that a row does not see has weight zero,
-// which changes no sum: so one query alone (from its pages) and many (from a tile of pairs) give the same bits.
+// Attention over a bfloat16, int8 or float8 cache by products of bfloat16 pairs: queries and weights are rounded to
+// bfloat16 (8-bit keys and values are bfloat16 numbers as they are), sums are float32. Twice the speed of AVX-512 for
+// prompts. The tiles and the online softmax are those of Attend; a score sums pairs of dimensions, a value sums pairs
+// of keys at even positions. A key that a row does not see has weight zero, which changes no sum: so one query alone
+// (from its pages) and many (from a tile of pairs) give the same bits.
 #if defined(__x86_64__)
 #include "kernels/paged_attention/paged_attention_impl.h"
 #include "kernels/simd/vec_avx512.h"
@@ -11,8 +12,13 @@ namespace {
 
 using I = __m512i;
 
+// 16 numbers as bfloat16, in the low halves of the lanes.
 I load_half_words(const BFloat16* p) {
   return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+template <typename T>
+I load_half_words(const T* p) {
+  return _mm512_srli_epi32(_mm512_castps_si512(VecAvx512::load(p).v), 16);
 }
 // Of 16 lanes: first in the low, second in the high half.
 I pairs_of(I first, I second) { return _mm512_or_si512(first, _mm512_slli_epi32(second, 16)); }
@@ -25,6 +31,13 @@ VecAvx512 dot(I pairs, I others, VecAvx512 sum) {
 }
 I bcast(const uint32_t* p) { return _mm512_set1_epi32(static_cast<int>(*p)); }
 
+bool can_run(const AttentionTask& t) {
+  return (t.kv->dtype == DType::kBFloat16 || t.kv->dtype == DType::kUInt8 || t.kv->dtype == kKvInt8) &&
+         t.kv->block_size % 16 == 0 && t.kv->head_dim % 32 == 0 && t.num_queries * t.group <= kAttentionMaxRows;
+}
+
+/// Over pages of T.
+template <typename T>
 struct AttendBFloat16 : Attend<VecAvx512> {
   using V = VecAvx512;
   const int64_t steps = head_dim / 2;
@@ -33,11 +46,6 @@ struct AttendBFloat16 : Attend<VecAvx512> {
   uint32_t* const value_pairs = reinterpret_cast<uint32_t*>(values);  // [kTile / 2][padded]
   // The weights of a row, in place: kTile floats become kTile / 2 pairs.
   uint32_t* weight_pairs(int64_t row) const { return reinterpret_cast<uint32_t*>(weights + row * kTile); }
-
-  static bool can_run(const AttentionTask& t) {
-    return t.kv->dtype == DType::kBFloat16 && t.kv->block_size % kW == 0 && t.kv->head_dim % (2 * kW) == 0 &&
-           t.num_queries * t.group <= kAttentionMaxRows;
-  }
 
   void round_queries() const {
     for (int64_t r = 0; r < rows; ++r) {
@@ -65,8 +73,8 @@ struct AttendBFloat16 : Attend<VecAvx512> {
         for (int64_t s = 0; s < steps; ++s) _mm512_storeu_si512(key_pairs + s * kTile + lane, _mm512_setzero_si512());
         continue;
       }
-      const BFloat16* k = key_area<BFloat16>(j);
-      const BFloat16* next = key_area<BFloat16>(j + kTile <= last ? j + kTile : j);
+      const T* k = key_area<T>(j);
+      const T* next = key_area<T>(j + kTile <= last ? j + kTile : j);
       for (int64_t s = 0; s < steps; ++s, k += 2 * block_size, next += 2 * block_size) {
         __builtin_prefetch(next), __builtin_prefetch(next + block_size);
         const I pairs = pairs_of(load_half_words(k), load_half_words(k + block_size));
@@ -81,8 +89,8 @@ struct AttendBFloat16 : Attend<VecAvx512> {
         for (int64_t d = 0; d < padded; d += kW) _mm512_storeu_si512(to + d, _mm512_setzero_si512());
         continue;
       }
-      const BFloat16* v = value_area<BFloat16>(j);
-      const BFloat16* next = value_area<BFloat16>(j + kTile <= last ? j + kTile : j);
+      const T* v = value_area<T>(j);
+      const T* next = value_area<T>(j + kTile <= last ? j + kTile : j);
       for (int64_t d = 0; d < head_dim; d += kW) {
         if (d % (2 * kW) == 0) __builtin_prefetch(next + d), __builtin_prefetch(next + head_dim + d);
         _mm512_storeu_si512(to + d, value_pair(v + d, has_first, has_second));
@@ -90,7 +98,7 @@ struct AttendBFloat16 : Attend<VecAvx512> {
     }
   }
   /// 16 dimensions of two neighbouring positions.
-  I value_pair(const BFloat16* v, bool has_first, bool has_second) const {
+  I value_pair(const T* v, bool has_first, bool has_second) const {
     const I zero = _mm512_setzero_si512();
     return pairs_of(has_first ? load_half_words(v) : zero, has_second ? load_half_words(v + head_dim) : zero);
   }
@@ -109,7 +117,8 @@ struct AttendBFloat16 : Attend<VecAvx512> {
       }
     }
     VLLM_UNROLL for (int r = 0; r < N; ++r) {
-      VLLM_UNROLL for (int c = 0; c < 4; ++c) finish_score(sum[r][c]).store(weights + (row + r) * kTile + c * kW);
+      VLLM_UNROLL for (int c = 0; c < 4; ++c) finish_score(sum[r][c], c * kW)
+          .store(weights + (row + r) * kTile + c * kW);
     }
   }
   template <int N>
@@ -169,8 +178,8 @@ struct AttendBFloat16 : Attend<VecAvx512> {
     const int64_t block_size = t.kv->block_size;
     for (int64_t lane = begin / kW * kW; lane < end; lane += kW) {
       const int64_t j = start + lane;
-      const BFloat16* k = key_area<BFloat16>(j);
-      const BFloat16* next = key_area<BFloat16>(j + kTile <= last ? j + kTile : j);
+      const T* k = key_area<T>(j);
+      const T* next = key_area<T>(j + kTile <= last ? j + kTile : j);
       V sum[N];
       VLLM_UNROLL for (int r = 0; r < N; ++r) sum[r] = V::zero();
       const uint32_t* q = queries;
@@ -179,7 +188,7 @@ struct AttendBFloat16 : Attend<VecAvx512> {
         __builtin_prefetch(next), __builtin_prefetch(next + block_size);
         VLLM_UNROLL for (int r = 0; r < N; ++r) sum[r] = dot(key, bcast(q + r * steps), sum[r]);
       }
-      VLLM_UNROLL for (int r = 0; r < N; ++r) finish_score(sum[r]).store(weights + r * kTile + lane);
+      VLLM_UNROLL for (int r = 0; r < N; ++r) finish_score(sum[r], lane).store(weights + r * kTile + lane);
     }
   }
 
@@ -191,8 +200,8 @@ struct AttendBFloat16 : Attend<VecAvx512> {
     }
     for (int64_t lane = begin / 2 * 2; lane < end; lane += 2) {
       const int64_t j = start + lane;
-      const BFloat16* v = value_area<BFloat16>(j) + d;
-      const BFloat16* next = value_area<BFloat16>(j + kTile <= last ? j + kTile : j) + d;
+      const T* v = value_area<T>(j) + d;
+      const T* next = value_area<T>(j + kTile <= last ? j + kTile : j) + d;
       __builtin_prefetch(next), __builtin_prefetch(next + head_dim);
       I value[C];
       if (lane >= begin && lane + 1 < end) {
@@ -232,6 +241,7 @@ struct AttendBFloat16 : Attend<VecAvx512> {
     for (int64_t start = first_needed / kTile * kTile; start < end_key; start += kTile) {
       const int64_t first = first_needed > start ? first_needed : start;
       const int64_t end = end_key < start + kTile ? end_key : start + kTile;
+      if constexpr (std::is_same_v<T, int8_t>) load_scales(start, first, end);
       if (t.num_queries == 1 && run_one<8>(start, first - start, end - start, end_key - 1)) continue;
       run_pairs(start, first, end, end_key - 1);
     }
@@ -242,8 +252,12 @@ struct AttendBFloat16 : Attend<VecAvx512> {
 }  // namespace
 
 void attend_avx512_bf16(const AttentionTask& task) {
-  if (!AttendBFloat16::can_run(task)) return attend_avx512(task);
-  AttendBFloat16{{task}}.run();
+  if (!can_run(task)) return attend_avx512(task);
+  switch (task.kv->dtype) {
+    case DType::kUInt8: return AttendBFloat16<Float8>{{task}}.run();
+    case kKvInt8: return AttendBFloat16<int8_t>{{task}}.run();
+    default: return AttendBFloat16<BFloat16>{{task}}.run();
+  }
 }
 
 }  // namespace vllm

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/kv_layout/kv_dtypes.h"
 #include "tensor/dtype.h"
 
 namespace vllm {
@@ -30,6 +31,11 @@ inline std::vector<AttentionCase> attention_cases() {
       {14, 2, 128, 32, DType::kBFloat16, 0, 0, {{130, 200}, {1, 129}, {1, 66}, {9, 9}}},
       {12, 1, 96, 16, DType::kBFloat16, 20, 50, {{1, 65}, {40, 140}, {1, 130}}},
       {4, 4, 32, 48, DType::kFloat32, 0, 1, {{50, 50}}},
+      {14, 2, 64, 16, kKvInt8, 0, 0, {{64, 64}, {1, 31}, {1, 90}, {33, 140}}},
+      {4, 1, 128, 32, kKvInt8, 20, 40, {{1, 70}, {130, 200}}},
+      {6, 2, 40, 24, kKvInt8, 0, 0, {{3, 100}, {1, 65}}},
+      {9, 3, 64, 16, kKvFloat8, 0, 0, {{1, 40}, {33, 33}, {1, 130}}},
+      {8, 2, 72, 8, kKvFloat8, 0, 50, {{20, 90}, {1, 129}}},
   };
 }
 

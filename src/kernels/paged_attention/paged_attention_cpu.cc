@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "kernels/kv_layout/kv_dtypes.h"
 #include "kernels/paged_attention/attention_task.h"
 #include "kernels/paged_attention/paged_attention.h"
 
@@ -15,12 +16,12 @@ auto pick(CpuIsa isa, bool bfloat16_products) {
 
 int64_t queries_per_task(int64_t group) { return std::max<int64_t>(1, kAttentionMaxRows / group); }
 
-// Keys and values of a tile, then weights, maxima, totals and sums of the rows; whole cache lines. One query may have
-// more heads over a KV head than kAttentionMaxRows: MQA models have up to 128.
+// Scales of a tile, its keys and values, then weights, maxima, totals and sums of the rows; whole cache lines. One
+// query may have more heads over a KV head than kAttentionMaxRows: MQA models have up to 128.
 constexpr int64_t kMaxGroup = 256;
 size_t scratch_floats(int64_t head_dim, int64_t rows) {
   int64_t padded = padded_head_dim(head_dim);
-  int64_t floats = 2 * padded * kAttentionTileKeys + rows * (kAttentionTileKeys + 2 + padded);
+  int64_t floats = 2 * (1 + padded) * kAttentionTileKeys + rows * (kAttentionTileKeys + 2 + padded);
   return static_cast<size_t>((floats + 15) / 16 * 16);
 }
 
@@ -33,10 +34,8 @@ size_t paged_attention_workspace_bytes(int64_t max_seqs, int64_t head_dim, int n
 
 Status check(const PagedAttentionParams& p) {
   const KvLayerView& kv = p.kv;
-  if (kv.dtype != DType::kFloat32 && kv.dtype != DType::kBFloat16 && kv.dtype != DType::kFloat16) {
-    return invalid_argument("paged_attention: a KV cache of {} is not built (float32, bfloat16, float16 are)",
-                            info(kv.dtype).name);
-  }
+  if (!is_cpu_kv_dtype(kv.dtype))
+    return invalid_argument("paged_attention: a KV cache of {} is not built", info(kv.dtype).name);
   int64_t num_heads = p.q.size(1), num_seqs = static_cast<int64_t>(p.seq_lens.size());
   if (kv.num_kv_heads < 1 || num_heads % kv.num_kv_heads != 0 || num_heads / kv.num_kv_heads > kMaxGroup) {
     return invalid_argument("paged_attention: {} heads over {} KV heads", num_heads, kv.num_kv_heads);

@@ -1,9 +1,11 @@
 #pragma once
 // One task of attention, compiled once per ISA. Row r = query r / group, head r % group.
+#include "kernels/kv_layout/kv_scales.h"
 #include "kernels/paged_attention/attend_one_query.h"
 #include "kernels/paged_attention/attention_task.h"
 #include "kernels/simd/unroll.h"
 #include "kernels/simd/vec_math.h"
+#include "tensor/float8.h"  // what a cache of kUInt8 holds
 
 namespace vllm {
 
@@ -14,7 +16,9 @@ struct Attend {
   static constexpr int kRows = 4, kColumns = kW == 16 ? 4 : 2;
   const AttentionTask& t;
   const int64_t head_dim = t.kv->head_dim, padded = padded_head_dim(head_dim), rows = t.num_queries * t.group;
-  float* const keys = t.scratch;                   // [head_dim][kTile]
+  float* const key_scales = t.scratch;             // [kTile] t.scale, times the key's own in an int8 cache
+  float* const value_scales = key_scales + kTile;  // [kTile] of an int8 cache
+  float* const keys = value_scales + kTile;        // [head_dim][kTile]
   float* const values = keys + padded * kTile;     // [kTile][padded]
   float* const weights = values + padded * kTile;  // [rows][kTile] scores, then e^(score - highest)
   float* const highest = weights + rows * kTile;   // [rows]
@@ -36,8 +40,9 @@ struct Attend {
   }
   static float widen_one(float x) { return x; }
   static float widen_one(BFloat16 x) { return __builtin_bit_cast(float, static_cast<uint32_t>(x.bits) << 16); }
-  static float widen_one(Float16 x) {
-    Float16 padded_input[16] = {x};
+  template <typename T>
+  static float widen_one(T x) {
+    T padded_input[16] = {x};
     float wide[16];
     V::load(padded_input).store(wide);
     return wide[0];
@@ -83,8 +88,21 @@ struct Attend {
     }
   }
 
-  V finish_score(V sum) const {
-    const V s = sum * V::set1(t.scale);
+  /// The scales of an int8 cache's tile; 0 where it has no key [first, end), so that nothing there becomes a NaN.
+  void load_scales(int64_t start, int64_t first, int64_t end) const {
+    const KvLayerView& kv = *t.kv;
+    for (int64_t lane = 0; lane < kTile; ++lane) {
+      const int64_t j = start + lane;
+      const bool has_key = j >= first && j < end;
+      const int64_t block = has_key ? t.block_table[j / kv.block_size] : 0, offset = j % kv.block_size;
+      key_scales[lane] = has_key ? t.scale * k_scales(kv, block, t.kv_head)[offset] : 0;
+      value_scales[lane] = has_key ? v_scales(kv, block, t.kv_head)[offset] : 0;
+    }
+  }
+
+  /// Of the keys at `lane` and beside it.
+  V finish_score(V sum, int64_t lane) const {
+    const V s = sum * V::load(key_scales + lane);
     return t.softcap > 0 ? V::set1(t.softcap) * vec_tanh(s / V::set1(t.softcap)) : s;
   }
 
@@ -108,7 +126,7 @@ struct Attend {
       }
       VLLM_UNROLL for (int r = 0; r < N; ++r) {
         VLLM_UNROLL for (int c = 0; c < kColumns; ++c) {
-          finish_score(sum[r][c]).store(weights + (row + r) * kTile + first + c * kW);
+          finish_score(sum[r][c], first + c * kW).store(weights + (row + r) * kTile + first + c * kW);
         }
       }
     }
@@ -126,12 +144,13 @@ struct Attend {
     for (int64_t j = end; j < kTile; ++j) w[j] = -__builtin_inff();
     V top = V::load(w);
     VLLM_UNROLL for (int c = 1; c < kVecs; ++c) top = max(top, V::load(w + c * kW));
+    const bool scaled = t.kv->dtype == kKvInt8;
     float tile_top = reduce_max(top), old_top = highest[row];
     float new_top = tile_top > old_top ? tile_top : old_top;
     V sum = V::zero();
     VLLM_UNROLL for (int c = 0; c < kVecs; ++c) {
       V e = vec_exp(V::load(w + c * kW) - V::set1(new_top));
-      e.store(w + c * kW);
+      (scaled ? e * V::load(value_scales + c * kW) : e).store(w + c * kW);
       sum = sum + e;
     }
     V shrink = vec_exp(V::set1(old_top - new_top));
@@ -198,6 +217,8 @@ struct Attend {
     switch (t.kv->dtype) {
       case DType::kBFloat16: return run_tile_of<BFloat16>(start, first, end, last_key - 1);
       case DType::kFloat16: return run_tile_of<Float16>(start, first, end, last_key - 1);
+      case DType::kUInt8: return run_tile_of<Float8>(start, first, end, last_key - 1);
+      case kKvInt8: return run_tile_of<int8_t>(start, first, end, last_key - 1);
       default: return run_tile_of<float>(start, first, end, last_key - 1);
     }
   }
@@ -216,6 +237,7 @@ struct Attend {
   /// The tile's keys are [first, end); the task's last one is `last`.
   template <typename T>
   void run_tile_of(int64_t start, int64_t first, int64_t end, int64_t last) const {
+    if (t.kv->dtype == kKvInt8) load_scales(start, first, end);
     if (t.num_queries == 1 && t.kv->block_size % kW == 0 && head_dim % kW == 0 &&
         run_one_query<T, 8>(start, first, end, last))
       return;
@@ -240,6 +262,7 @@ struct Attend {
     finish();
   }
   void clear() const {
+    for (int64_t lane = 0; lane < kTile; ++lane) key_scales[lane] = t.scale;
     for (int64_t r = 0; r < rows; ++r) highest[r] = -__builtin_inff(), total[r] = 0;
     for (int64_t i = 0; i < rows * padded; ++i) sums[i] = 0;
   }

@@ -2,6 +2,8 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/kv_layout/kv_float8.h"
+#include "kernels/kv_layout/kv_scales.h"
 #include "kernels/paged_attention/paged_attention.h"
 
 namespace vllm {
@@ -10,7 +12,13 @@ namespace {
 double element(const std::byte* p, DType dtype, int64_t i) {
   if (dtype == DType::kBFloat16) return to_float(reinterpret_cast<const BFloat16*>(p)[i]);
   if (dtype == DType::kFloat16) return to_float(reinterpret_cast<const Float16*>(p)[i]);
+  if (dtype == kKvFloat8) return float8_to_float(reinterpret_cast<const uint8_t*>(p)[i]);
+  if (dtype == kKvInt8) return reinterpret_cast<const int8_t*>(p)[i];
   return reinterpret_cast<const float*>(p)[i];
+}
+
+double scale(const KvLayerView& kv, const float* scales, int64_t position) {
+  return kv.dtype == kKvInt8 ? scales[position % kv.block_size] : 1.0;
 }
 
 }  // namespace
@@ -33,7 +41,7 @@ void paged_attention_ref(const PagedAttentionParams& p) {
           for (int64_t d = 0; d < kv.head_dim; ++d) {
             dot += double{p.q(t, h, d)} * element(k, kv.dtype, d * kv.block_size + j % kv.block_size);
           }
-          dot *= double{p.scale};
+          dot *= double{p.scale} * scale(kv, k_scales(kv, block(j), h / group), j);
           if (p.softcap > 0) dot = double{p.softcap} * std::tanh(dot / double{p.softcap});
           scores[static_cast<size_t>(j - first)] = dot;
           highest = std::max(highest, dot);
@@ -43,7 +51,8 @@ void paged_attention_ref(const PagedAttentionParams& p) {
           double sum = 0;
           for (int64_t j = first; j <= position; ++j) {
             const std::byte* v = kv.v_head(block(j), h / group);
-            sum += scores[static_cast<size_t>(j - first)] * element(v, kv.dtype, j % kv.block_size * kv.head_dim + d);
+            sum += scores[static_cast<size_t>(j - first)] * scale(kv, v_scales(kv, block(j), h / group), j) *
+                   element(v, kv.dtype, j % kv.block_size * kv.head_dim + d);
           }
           p.out(t, h, d) = static_cast<float>(sum / total);
         }

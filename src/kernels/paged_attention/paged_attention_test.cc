@@ -34,7 +34,7 @@ struct Fixture {
       max_blocks = std::max(max_blocks, blocks), total_blocks += blocks, num_tokens += s.num_queries;
       query_start.push_back(static_cast<int32_t>(num_tokens)), seq_lens.push_back(s.seq_len);
     }
-    kv.num_blocks = total_blocks, kv.v_offset = kv.area_bytes(), kv.page_bytes = 2 * kv.area_bytes();
+    kv.num_blocks = total_blocks, kv.v_offset = kv.area_bytes(), kv.page_bytes = kv_layer_bytes(kv);
     pages = Buffer(static_cast<size_t>(kv.num_blocks * kv.page_bytes));
     std::memset(pages.data(), 0xff, pages.size());  // NaN in every type
     kv.base = pages.data();
@@ -98,7 +98,8 @@ TEST(PagedAttention, MatchesTheReference) {
       std::fill(f.out.begin(), f.out.end(), 0.0f);
       paged_attention_cpu(f.p, f.scratch(), f.pool, isa, bfloat16_products);
       // Rounded queries move a score by about 2^-9 of it, rounded weights a sum by 2^-9 of its parts.
-      const float tolerance = bfloat16_products && c.dtype == DType::kBFloat16 ? 2e-2f : 5e-6f;
+      const float tolerance =
+          bfloat16_products && c.dtype != DType::kFloat32 && c.dtype != DType::kFloat16 ? 2e-2f : 5e-6f;
       for (size_t i = 0; i < expected.size(); ++i) {
         ASSERT_NEAR(f.out[i], expected[i], tolerance)
             << to_string(isa) << " head_dim " << c.head_dim << " element " << i;
@@ -136,6 +137,24 @@ TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
   }
 }
 
+// How far an 8-bit cache is from a float32 one: the same keys, values and queries in both.
+TEST(PagedAttention, EightBitCachesAreNearTheExactOne) {
+  for (auto [isa, bfloat16_products] : runnable_forms()) {
+    AttentionCase c{6, 2, 64, 16, DType::kFloat32, 0, 0, {{1, 300}, {50, 90}}};
+    Fixture exact(c, 9);
+    paged_attention_ref(exact.p);
+    for (auto [dtype, tolerance] : {std::pair(kKvInt8, 0.02f), std::pair(kKvFloat8, 0.12f)}) {
+      c.dtype = dtype;
+      Fixture f(c, 9);
+      paged_attention_cpu(f.p, f.scratch(), f.pool, isa, bfloat16_products);
+      float furthest = 0;
+      for (size_t i = 0; i < f.out.size(); ++i) furthest = std::max(furthest, std::fabs(f.out[i] - exact.out[i]));
+      EXPECT_LT(furthest, tolerance) << to_string(isa);
+      EXPECT_GT(furthest, 1e-4f) << "the cache was not of 8 bits";
+    }
+  }
+}
+
 // The page size is no part of the result either.
 TEST(PagedAttention, ATokenDoesNotDependOnTheBlockSize) {
   for (auto [isa, bfloat16_products] : runnable_forms()) {
@@ -166,7 +185,7 @@ TEST(PagedAttention, RefusesWhatDisagrees) {
   std::vector<int32_t> bad_table = {1, 99};
   refused([](auto& p) { p.kv.num_kv_heads = 3; }, "KV heads");
   refused([](auto& p) { p.kv.head_dim = 8; }, "head_dim");
-  refused([](auto& p) { p.kv.dtype = DType::kInt8; }, "int8");
+  refused([](auto& p) { p.kv.dtype = DType::kInt32; }, "int32");
   refused([&](auto& p) { p.seq_lens = bad_lens; }, "queries");
   refused([&](auto& p) { p.seq_lens = long_lens; }, "blocks");
   refused([&](auto& p) { p.query_start = bad_start; }, "query_start");

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "tensor/dtype.h"
+#include "tensor/float8.h"
 
 namespace vllm {
 
@@ -28,6 +29,21 @@ struct VecAvx2 {
   }
   static VLLM_VEC_INLINE VecAvx2 load(const Float16* p) {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+  }
+  static VLLM_VEC_INLINE VecAvx2 load(const int8_t* p) {
+    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+  }
+  static VLLM_VEC_INLINE VecAvx2 load(const Float8* p) {
+    const __m256i code = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    const __m256i magnitude = _mm256_and_si256(code, _mm256_set1_epi32(0x7f));
+    const __m256i subnormal = _mm256_cmpgt_epi32(_mm256_set1_epi32(8), magnitude);
+    const __m256 nan = _mm256_castsi256_ps(_mm256_cmpeq_epi32(magnitude, _mm256_set1_epi32(0x7f)));
+    const __m256i bias = _mm256_blendv_epi8(_mm256_set1_epi32(120 << 23), _mm256_set1_epi32(121 << 23), subnormal);
+    __m256 x = _mm256_castsi256_ps(_mm256_add_epi32(_mm256_slli_epi32(magnitude, 20), bias));
+    x = _mm256_sub_ps(x, _mm256_and_ps(_mm256_castsi256_ps(subnormal), _mm256_set1_ps(0x1p-6f)));
+    x = _mm256_blendv_ps(x, _mm256_set1_ps(__builtin_nanf("")), nan);
+    const __m256i sign = _mm256_slli_epi32(_mm256_srli_epi32(code, 7), 31);
+    return {_mm256_or_ps(x, _mm256_castsi256_ps(sign))};
   }
   VLLM_VEC_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
   VLLM_VEC_INLINE void store_n(float* p, int64_t n) const { _mm256_maskstore_ps(p, first(n), v); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "tensor/dtype.h"
+#include "tensor/float8.h"
 
 namespace vllm {
 
@@ -25,6 +26,21 @@ struct VecAvx512 {
   }
   static VLLM_VEC_INLINE VecAvx512 load(const Float16* p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static VLLM_VEC_INLINE VecAvx512 load(const int8_t* p) {
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+  }
+  static VLLM_VEC_INLINE VecAvx512 load(const Float8* p) {
+    const __m512i code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m512i magnitude = _mm512_and_si512(code, _mm512_set1_epi32(0x7f));
+    const __mmask16 subnormal = _mm512_testn_epi32_mask(code, _mm512_set1_epi32(0x78));
+    const __mmask16 nan = _mm512_cmpeq_epi32_mask(magnitude, _mm512_set1_epi32(0x7f));
+    const __m512i bias = _mm512_mask_blend_epi32(subnormal, _mm512_set1_epi32(120 << 23), _mm512_set1_epi32(121 << 23));
+    __m512 x = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_slli_epi32(magnitude, 20), bias));
+    x = _mm512_mask_sub_ps(x, subnormal, x, _mm512_set1_ps(0x1p-6f));
+    x = _mm512_mask_mov_ps(x, nan, _mm512_set1_ps(__builtin_nanf("")));
+    const __m512i sign = _mm512_slli_epi32(_mm512_srli_epi32(code, 7), 31);
+    return {_mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(x), sign))};
   }
   VLLM_VEC_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
   VLLM_VEC_INLINE void store_n(float* p, int64_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "tensor/dtype.h"
+#include "tensor/float8.h"
 
 namespace vllm {
 
@@ -32,6 +33,24 @@ struct VecGeneric {
   static VecGeneric load(const Float16* p) {
     VecGeneric r;
     for (int i = 0; i < 8; ++i) r.lane[i] = to_float(p[i]);
+    return r;
+  }
+  static VecGeneric load(const int8_t* p) {
+    VecGeneric r;
+    for (int i = 0; i < 8; ++i) r.lane[i] = p[i];
+    return r;
+  }
+  /// The exponent's bias grows by 120; a number without exponent gets 121 and loses the one it never had.
+  static VecGeneric load(const Float8* p) {
+    VecGeneric r;
+    for (int i = 0; i < 8; ++i) {
+      const uint32_t code = p[i].bits, magnitude = (code & 0x7f) << 20;
+      const bool subnormal = (code & 0x78) == 0;
+      float x = __builtin_bit_cast(float, magnitude + ((subnormal ? 121u : 120u) << 23));
+      if (subnormal) x -= 0x1p-6f;
+      if ((code & 0x7f) == 0x7f) x = __builtin_nanf("");
+      r.lane[i] = (code & 0x80) != 0 ? -x : x;
+    }
     return r;
   }
   void store(float* p) const { store_n(p, 8); }

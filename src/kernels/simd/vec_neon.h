@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "tensor/dtype.h"
+#include "tensor/float8.h"
 
 namespace vllm {
 
@@ -33,6 +34,14 @@ struct VecNeon {
     const uint16x8_t bits = vld1q_u16(reinterpret_cast<const uint16_t*>(p));
     return {vcvt_f32_f16(vreinterpret_f16_u16(vget_low_u16(bits))),
             vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(bits)))};
+  }
+  static VLLM_VEC_INLINE VecNeon load(const int8_t* p) {
+    const int16x8_t wide = vmovl_s8(vld1_s8(p));
+    return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(wide)))};
+  }
+  static VLLM_VEC_INLINE VecNeon load(const Float8* p) {
+    const uint16x8_t wide = vmovl_u8(vld1_u8(&p->bits));
+    return {from_float8(vmovl_u16(vget_low_u16(wide))), from_float8(vmovl_u16(vget_high_u16(wide)))};
   }
   VLLM_VEC_INLINE void store(float* p) const { vst1q_f32(p, low), vst1q_f32(p + 4, high); }
   VLLM_VEC_INLINE void store_n(float* p, int64_t n) const {
@@ -90,6 +99,15 @@ struct VecNeon {
  private:
   static VLLM_VEC_INLINE float32x4_t power_of_2(float32x4_t n) {
     return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23));
+  }
+  static VLLM_VEC_INLINE float32x4_t from_float8(uint32x4_t code) {
+    const uint32x4_t magnitude = vandq_u32(code, vdupq_n_u32(0x7f)), subnormal = vcltq_u32(magnitude, vdupq_n_u32(8));
+    const uint32x4_t bias = vbslq_u32(subnormal, vdupq_n_u32(121u << 23), vdupq_n_u32(120u << 23));
+    float32x4_t x = vreinterpretq_f32_u32(vaddq_u32(vshlq_n_u32(magnitude, 20), bias));
+    const uint32x4_t one = vandq_u32(subnormal, vreinterpretq_u32_f32(vdupq_n_f32(0x1p-6f)));
+    x = vsubq_f32(x, vreinterpretq_f32_u32(one));
+    x = vbslq_f32(vceqq_u32(magnitude, vdupq_n_u32(0x7f)), vdupq_n_f32(__builtin_nanf("")), x);
+    return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(x), vshlq_n_u32(vshrq_n_u32(code, 7), 31)));
   }
   static VLLM_VEC_INLINE float32x4_t zero_where(uint32x4_t mask, float32x4_t value) {
     return vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(value), mask));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/kv_layout/kv_scales.h"
 #include "model/kv_groups.h"
 
 namespace vllm::model {
@@ -37,7 +38,7 @@ KvLayerView DecoderShape::kv_layer(int layer, const KvCacheView& kv) const {
   KvLayerView view{.base = kv.base, .num_blocks = kv.num_blocks, .page_bytes = kv_spec.bytes_per_block(kv.block_size)};
   view.block_size = kv.block_size, view.num_kv_heads = kv_spec.num_kv_heads, view.head_dim = kv_spec.head_dim;
   view.dtype = kv_spec.dtype;
-  view.k_offset = 2 * view.area_bytes() * places[static_cast<size_t>(layer)].index;
+  view.k_offset = kv_layer_bytes(view) * places[static_cast<size_t>(layer)].index;
   view.v_offset = view.k_offset + view.area_bytes();
   return view;
 }

@@ -1,4 +1,4 @@
-#include "kernels/kv_layout/kv_float8.h"
+#include "kernels/kv_layout/kv_dtypes.h"
 #include "model/arch/decoder.h"
 #include "model/arch/registry.h"
 #include "model/weights/convert.h"
@@ -10,8 +10,8 @@ Status check_loadable(const ModelConfig& config, const Checkpoint* checkpoint, c
     return error(ErrorCode::kUnimplemented, "model architecture {} is not built; these are: {}", config.architecture,
                  known_architectures());
   }
-  if (!is_plain_float(options.kv_dtype) && options.kv_dtype != kKvFloat8) {
-    return error(ErrorCode::kUnimplemented, "a KV cache of {} is not built (float32, float16, bfloat16 are)",
+  if (!is_cpu_kv_dtype(options.kv_dtype)) {
+    return error(ErrorCode::kUnimplemented, "a KV cache of {} is not built (float32, float16, bfloat16, fp8, int8 are)",
                  info(options.kv_dtype).name);
   }
   if (!is_plain_float(options.dtype))
@@ -27,8 +27,6 @@ Status check_loadable(const ModelConfig& config, const Checkpoint* checkpoint, c
 Result<std::unique_ptr<Model>> load_model(const ModelConfig& config, std::shared_ptr<const Checkpoint> checkpoint,
                                           const LoadOptions& options, ThreadPool& pool) {
   RETURN_IF_ERROR(check_loadable(config, checkpoint.get(), options));
-  if (options.kv_dtype == kKvFloat8)
-    return error(ErrorCode::kUnimplemented, "a KV cache of fp8 is built for GPUs only");
   ASSIGN_OR_RETURN(DecoderWeights weights, load_weights(config, std::move(checkpoint), options, pool));
   return std::unique_ptr<Model>(std::make_unique<Decoder>(config, options, std::move(weights), pool.num_threads()));
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/kv_layout/kv_scales.h"
 #include "model/arch/cuda_support.h"
 #include "model/arch/registry.h"
 #include "model/cuda/cuda_decoder.h"
@@ -159,6 +160,8 @@ Result<std::unique_ptr<CudaModel>> load_cuda_model(const ModelConfig& config,
                                                    std::shared_ptr<const Checkpoint> checkpoint,
                                                    const LoadOptions& options) {
   RETURN_IF_ERROR(check_loadable(config, checkpoint.get(), options));
+  if (options.kv_dtype == kKvInt8)
+    return error(ErrorCode::kUnimplemented, "a KV cache of int8 is built for the CPU only");
   RETURN_IF_ERROR(check_cuda_support(config));
   ASSIGN_OR_RETURN(CudaDecoderWeights weights, load_weights_cuda(config, checkpoint.get(), options));
   return std::unique_ptr<CudaModel>(std::make_unique<CudaDecoder>(config, options, std::move(weights)));
