@@ -3,30 +3,22 @@
 #include <iterator>
 
 #include "cli/flag_groups.h"
-#include "cli/serve_args.h"
+#include "cli/setters.h"
 
 namespace vllm::cli {
 namespace {
 
-using V = const FlagValue&;
-using A = ServeArgs&;
 constexpr Effect B = Effect::kBuilt;
 
-Error bad(std::string_view flag, std::string_view what) {
-  Error e = invalid_argument("argument --{}: {}", flag, what);
-  e.param = std::string(flag);
-  return e;
-}
-
 Status set_utilization(ServeArgs& args, const FlagValue& value) {
-  if (!(value.number > 0 && value.number <= 1)) return bad("gpu-memory-utilization", "expected more than 0 to 1");
+  if (!(value.number > 0 && value.number <= 1)) return invalid_argument("expected more than 0 to 1");
   args.gpu_memory_utilization = value.number;
   return {};
 }
 
 Status set_kv_dtype(ServeArgs& args, const FlagValue& value) {
   if (value.text == "fp8_e5m2")
-    return bad("kv-cache-dtype", "fp8_e5m2 is not built; fp8 (e4m3) has the same size and one more bit of fraction");
+    return invalid_argument("fp8_e5m2 is not built; fp8 (e4m3) has the same size and one more bit of fraction");
   args.kv_cache_dtype = value.text == "fp8" ? "fp8_e4m3" : value.text;
   return {};
 }
@@ -45,27 +37,16 @@ constexpr Flag kCache[] = {
 
 constexpr Flag kCompilation[] = {
     {"enforce-eager", FlagType::kBool, "false", "Launch every kernel by itself: no CUDA graphs.", B,
-     [](A a, V v) {
-       a.enforce_eager = v.boolean;
-       return Status();
-     }},
+     set<&ServeArgs::enforce_eager>},
     {"max-cudagraph-capture-size", FlagType::kInt, "512",
      "Largest number of sequences whose decode is replayed from a CUDA graph; 0 = no graphs.", B,
-     [](A a, V v) -> Status {
-       if (v.integer < 0 || v.integer > 65536) return bad("max-cudagraph-capture-size", "expected 0 to 65536");
-       a.max_cudagraph_capture_size = v.integer;
-       return {};
-     }},
+     set_int<&ServeArgs::max_cudagraph_capture_size, 0, 65536>},
     {"optimization-level",
      FlagType::kInt,
      "2",
      "0 is --enforce-eager; 1, 2 and 3 use CUDA graphs.",
      B,
-     [](A a, V v) -> Status {
-       if (v.integer < 0 || v.integer > 3) return bad("optimization-level", "expected 0 to 3");
-       a.optimization_level = v.integer;
-       return {};
-     },
+     set_int<&ServeArgs::optimization_level, 0, 3>,
      {},
      "O"},
 };
@@ -75,12 +56,7 @@ constexpr Flag kScheduler[] = {
      "Most tokens of a step that both decodes and prefills; it takes 8 for each decode and at least 512 (small models: "
      "always the most). Less steadies the time between two tokens, more shortens the time to the first; 0 = "
      "--max-num-batched-tokens.",
-     B,
-     [](A a, V v) -> Status {
-       if (v.integer < 0) return bad("max-mixed-batch-tokens", "expected 0 or more");
-       a.max_mixed_batch_tokens = v.integer;
-       return {};
-     }},
+     B, set_int<&ServeArgs::max_mixed_batch_tokens, 0>},
 };
 
 }  // namespace

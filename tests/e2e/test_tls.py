@@ -125,7 +125,7 @@ def test_refresh(start, tmp_path):
     (lambda d: (make_certificate(d, "a"), run("openssl", "pkey", "-in", d / "a.key", "-aes128", "-passout", "pass:x", "-out", d / "locked.key")),
      ["--ssl-certfile", "a.crt", "--ssl-keyfile", "locked.key"], ["--ssl-keyfile", "encrypted", "openssl pkey"]),
     (lambda d: make_certificate(d, "a"), ["--ssl-certfile", "a.crt", "--ssl-keyfile", "a.key", "--ssl-cert-reqs", "2"], ["--ssl-ca-certs"]),
-    (lambda d: None, ["--ssl-cert-reqs", "3"], ["--ssl-cert-reqs", "0, 1 or 2"]),
+    (lambda d: None, ["--ssl-cert-reqs", "3"], ["--ssl-cert-reqs", "0 to 2"]),
 ])
 def test_files_that_cannot_be_used(tmp_path, make, flags, words):
     make(tmp_path)
