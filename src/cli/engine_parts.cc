@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/log.h"
 #include "cli/kv_size.h"
+#include "engine/exec/cpu_binding.h"
 #include "engine/exec/cpu_executor.h"
 #include "engine/exec/cuda_executor.h"
 #include "kernels/kv_layout/kv_dtypes.h"
@@ -128,7 +129,9 @@ Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const Mod
   int64_t bytes_per_block = model->kv_spec().bytes_per_block(block_size);
   if (speculation.draft_model) bytes_per_block += speculation.draft_model->kv_spec().bytes_per_block(block_size);
   ASSIGN_OR_RETURN(KvSize size, size_cache(args, source.config, bytes_per_block));
-  EngineParts parts{.config = engine_config(args, 128, 2048),
+  ASSIGN_OR_RETURN(std::vector<int> cpus, engine::parse_cpu_list(env("VLLM_CPU_OMP_THREADS_BIND").value_or("auto")));
+  const int threads = engine::num_compute_threads(static_cast<int>(args.threads), cpus);
+  EngineParts parts{.config = engine_config(args, 128, engine::default_step_tokens(threads)),
                     .sliding_windows = windows_of(model->kv_spec()),
                     .bytes_per_block = bytes_per_block,
                     .weight_bytes = model->weight_bytes(),

@@ -9,6 +9,8 @@
 #include <tuple>
 #include <utility>
 
+#include "tensor/cpu_info.h"
+
 namespace vllm::engine {
 
 Result<std::vector<int>> parse_cpu_list(std::string_view text) {
@@ -46,5 +48,12 @@ Status bind_to_cpus(const std::vector<int>& cpus) {
   }
   return {};
 }
+
+int num_compute_threads(int asked, const std::vector<int>& cpus) {
+  if (asked > 0) return asked;
+  return cpus.empty() ? usable_cpus() : static_cast<int>(cpus.size());
+}
+
+int default_step_tokens(int num_threads) { return std::clamp(num_threads, 2, 16) * 128; }
 
 }  // namespace vllm::engine

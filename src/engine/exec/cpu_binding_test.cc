@@ -20,5 +20,15 @@ TEST(CpuBinding, ReadsVllmsLists) {
   }
 }
 
+TEST(CpuBinding, StepsGrowWithTheThreads) {
+  EXPECT_EQ(num_compute_threads(3, {0, 1}), 3);
+  EXPECT_EQ(num_compute_threads(0, {0, 1}), 2);
+  EXPECT_GE(num_compute_threads(0, {}), 1);
+  EXPECT_EQ(default_step_tokens(1), 256);
+  EXPECT_EQ(default_step_tokens(2), 256);
+  EXPECT_EQ(default_step_tokens(8), 1024);
+  EXPECT_EQ(default_step_tokens(64), 2048);
+}
+
 }  // namespace
 }  // namespace vllm::engine

@@ -78,10 +78,7 @@ class CpuExecutor : public Executor {
   void work(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, SpeculationOptions speculation,
             const std::vector<int>& cpus) {
     if (Status bound = bind_to_cpus(cpus); !bound) LOG_WARNING("{}", bound.error().message);
-    int threads = options.num_threads > 0 ? options.num_threads
-                  : cpus.empty()          ? usable_cpus()
-                                          : static_cast<int>(cpus.size());
-    ThreadPool pool(threads, !has_cpu_quota());
+    ThreadPool pool(num_compute_threads(options.num_threads, cpus), !has_cpu_quota());
     std::unique_ptr<Drafter> drafter;
     if (speculation.draft_model) {
       drafter =
