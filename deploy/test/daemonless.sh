@@ -5,7 +5,7 @@ tool=$1; shift
 docker=${DOCKER:-docker}
 command -v "$tool" >/dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends "$tool" runc >/dev/null; }
 work=$(mktemp -d)
-# Stages of other targets stay mounted.
+# A build that fails leaves what it had mounted.
 trap 'umount -R "$work/graph/overlay" 2>/dev/null || true; rm -rf "$work"' EXIT
 # vfs, their choice where they are not sure of another, copies the whole tree for every layer.
 driver=overlay
