@@ -6,8 +6,9 @@
 //
 // Contract on the CPU: the result for a token depends on its query and on the keys and values it sees, bit for bit; not
 // on the batch, the chunking of the prefill, page numbers, block_size or the number of threads. Keys are taken in tiles
-// of 64 aligned to absolute positions, an online softmax (Milakov & Gimelshein 2018, arXiv:1805.02867) runs over the
-// tiles in order, and inside a tile every query's sums run in the same order whichever queries are handled beside it.
+// of 64 aligned to absolute positions; an online softmax (Milakov & Gimelshein 2018, arXiv:1805.02867) runs over the
+// tiles of a span of 512 positions in order, and the spans' results are merged in order, so several threads can share
+// one query's keys. Inside a tile every query's sums run in the same order whichever queries are handled beside it.
 // Keys outside a query's range are never read as numbers, so released (null) or unwritten blocks may hold anything.
 #include <span>
 

@@ -235,17 +235,12 @@ struct AttendBFloat16 : Attend<VecAvx512> {
   }
 
   void run() const {
-    clear();
-    round_queries();
-    const int64_t end_key = position(rows - 1) + 1, first_needed = first_key(0);
-    for (int64_t start = first_needed / kTile * kTile; start < end_key; start += kTile) {
-      const int64_t first = first_needed > start ? first_needed : start;
-      const int64_t end = end_key < start + kTile ? end_key : start + kTile;
+    if (t.part != AttentionTask::Part::kMerge) round_queries();
+    run_tiles([this](int64_t start, int64_t first, int64_t end, int64_t last) {
       if constexpr (std::is_same_v<T, int8_t>) load_scales(start, first, end);
-      if (t.num_queries == 1 && run_one<8>(start, first - start, end - start, end_key - 1)) continue;
-      run_pairs(start, first, end, end_key - 1);
-    }
-    finish();
+      if (t.num_queries == 1 && run_one<8>(start, first - start, end - start, last)) return;
+      run_pairs(start, first, end, last);
+    });
   }
 };
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/kv_layout/kv_dtypes.h"
 #include "kernels/paged_attention/attention_task.h"
@@ -16,20 +17,85 @@ auto pick(CpuIsa isa, bool bfloat16_products) {
 
 int64_t queries_per_task(int64_t group) { return std::max<int64_t>(1, kAttentionMaxRows / group); }
 
-// Scales of a tile, its keys and values, then weights, maxima, totals and sums of the rows; whole cache lines. One
-// query may have more heads over a KV head than kAttentionMaxRows: MQA models have up to 128.
+// Scales of a tile, its keys and values, then the rows' weights and two states; whole cache lines. One query may have
+// more heads over a KV head than kAttentionMaxRows: MQA models have up to 128.
 constexpr int64_t kMaxGroup = 256;
 size_t scratch_floats(int64_t head_dim, int64_t rows) {
-  int64_t padded = padded_head_dim(head_dim);
-  int64_t floats = 2 * (1 + padded) * kAttentionTileKeys + rows * (kAttentionTileKeys + 2 + padded);
-  return static_cast<size_t>((floats + 15) / 16 * 16);
+  const int64_t tile = (2 * (1 + padded_head_dim(head_dim)) + rows) * kAttentionTileKeys;
+  return static_cast<size_t>(tile + 2 * attention_state_floats(head_dim, rows));
 }
+
+// For the states of spans that run apart: pages that only long contexts touch. What finds no room here runs whole.
+constexpr int64_t kStateFloats = int64_t{4} << 20;
+
+// What runs of one sequence for each KV head.
+struct Share {
+  int32_t first_item;   // of all sequences' items
+  int32_t num_spans;    // items of its only task, each a span of the keys; 0: its items are whole tasks
+  int64_t first_state;  // of the spans, in floats: for each KV head a cache line with a counter, then the states
+};
+size_t shares_bytes(int64_t num_seqs) { return (static_cast<size_t>(num_seqs + 1) * sizeof(Share) + 63) / 64 * 64; }
+
+struct Spans {
+  int64_t first, count;
+};
+
+// The work of one call, cut into items.
+class Cut {
+ public:
+  Cut(const PagedAttentionParams& p, Share* shares, int num_threads) : p_(p), shares_(shares) {
+    const int64_t num_seqs = static_cast<int64_t>(p.seq_lens.size());
+    int64_t cost = 0;  // of all, in queries x spans
+    for (int64_t s = 0; s < num_seqs; ++s) cost += num_queries(s) * spans(s).count;
+    cost *= p.kv.num_kv_heads;
+    int64_t states = 0;
+    shares_[0].first_item = 0;
+    for (int64_t s = 0; s < num_seqs; ++s) {
+      const int64_t queries = num_queries(s), num_spans = spans(s).count, tasks = (queries + step() - 1) / step();
+      // One that may keep a thread for more than half of the time that all need.
+      const bool split = tasks == 1 && num_spans > 1 && 2 * num_threads * queries * num_spans > cost &&
+                         num_threads > 1 && states + p.kv.num_kv_heads * head_floats(s) <= kStateFloats;
+      shares_[s].num_spans = split ? static_cast<int32_t>(num_spans) : 0;
+      shares_[s].first_state = states;
+      if (split) states += p.kv.num_kv_heads * head_floats(s);
+      shares_[s + 1].first_item = shares_[s].first_item + static_cast<int32_t>(split ? num_spans : tasks);
+    }
+    num_items_ = shares_[num_seqs].first_item;
+  }
+
+  int64_t num_items() const { return num_items_; }
+  int64_t group() const { return p_.q.size(1) / p_.kv.num_kv_heads; }
+  int64_t step() const { return queries_per_task(group()); }
+  int64_t num_queries(int64_t s) const {
+    return p_.query_start[static_cast<size_t>(s) + 1] - p_.query_start[static_cast<size_t>(s)];
+  }
+  /// Those in which any query of the sequence sees keys.
+  Spans spans(int64_t s) const {
+    const int64_t end = p_.seq_lens[static_cast<size_t>(s)];
+    const int64_t first = first_attended_key(end - num_queries(s), p_.sliding_window) / kAttentionSpanKeys;
+    return {first, num_queries(s) > 0 ? (end - 1) / kAttentionSpanKeys - first + 1 : 0};
+  }
+  int64_t state_floats(int64_t s) const { return attention_state_floats(p_.kv.head_dim, num_queries(s) * group()); }
+  int64_t head_floats(int64_t s) const { return kLineFloats + spans(s).count * state_floats(s); }
+  int64_t sequence_of(int64_t item) const {
+    auto after = std::upper_bound(shares_, shares_ + p_.seq_lens.size(), item,
+                                  [](int64_t i, const Share& share) { return i < share.first_item; });
+    return after - shares_ - 1;
+  }
+
+  static constexpr int64_t kLineFloats = 16;
+
+ private:
+  const PagedAttentionParams& p_;
+  Share* shares_;
+  int64_t num_items_ = 0;
+};
 
 }  // namespace
 
 size_t paged_attention_workspace_bytes(int64_t max_seqs, int64_t head_dim, int num_threads) {
-  size_t task_starts = (static_cast<size_t>(max_seqs) + 1 + 15) / 16 * 16 * sizeof(int32_t);
-  return task_starts + static_cast<size_t>(num_threads) * scratch_floats(head_dim, kMaxGroup) * sizeof(float);
+  const size_t scratch = static_cast<size_t>(num_threads) * scratch_floats(head_dim, kMaxGroup);
+  return shares_bytes(max_seqs) + (scratch + (num_threads > 1 ? size_t{kStateFloats} : 0)) * sizeof(float);
 }
 
 Status check(const PagedAttentionParams& p) {
@@ -82,38 +148,50 @@ void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> wor
   int64_t num_seqs = static_cast<int64_t>(p.seq_lens.size()), group = p.q.size(1) / kv.num_kv_heads;
   CHECK(workspace.size() >= paged_attention_workspace_bytes(num_seqs, kv.head_dim, pool.num_threads()));
   CHECK(group <= kMaxGroup && kv.head_dim % 8 == 0);
-  // task_starts[s] = tasks (per KV head) in front of sequence s.
-  auto* task_starts = reinterpret_cast<int32_t*>(workspace.data());
-  auto* scratch =
-      reinterpret_cast<float*>(workspace.data() + (static_cast<size_t>(num_seqs) + 1 + 15) / 16 * 16 * sizeof(int32_t));
-  const int64_t step = queries_per_task(group);
-  task_starts[0] = 0;
-  for (int64_t s = 0; s < num_seqs; ++s) {
-    int64_t num_queries = p.query_start[static_cast<size_t>(s) + 1] - p.query_start[static_cast<size_t>(s)];
-    task_starts[s + 1] = task_starts[s] + static_cast<int32_t>((num_queries + step - 1) / step);
-  }
-  auto attend = pick(isa, bfloat16_products);
+  auto* shares = reinterpret_cast<Share*>(workspace.data());
+  auto* scratch = reinterpret_cast<float*>(workspace.data() + shares_bytes(num_seqs));
   const size_t thread_floats = scratch_floats(kv.head_dim, kMaxGroup);
-  pool.parallel_for(task_starts[num_seqs] * int64_t{kv.num_kv_heads}, [&](int64_t tile, int thread) {
-    int64_t index = tile / kv.num_kv_heads, kv_head = tile % kv.num_kv_heads;
-    int64_t s = std::upper_bound(task_starts, task_starts + num_seqs + 1, index) - task_starts - 1;
-    size_t i = static_cast<size_t>(s);
-    int64_t first = (index - task_starts[s]) * step, num_queries = p.query_start[i + 1] - p.query_start[i];
-    int64_t token = p.query_start[i] + first, head = kv_head * group * kv.head_dim;
-    attend({.out = p.out.row(token) + head,
-            .q = p.q.row(token) + head,
-            .out_stride = p.out.stride[0],
-            .q_stride = p.q.stride[0],
-            .num_queries = std::min(step, num_queries - first),
-            .group = group,
-            .position = p.seq_lens[i] - num_queries + first,
-            .sliding_window = p.sliding_window,
-            .scale = p.scale,
-            .softcap = p.softcap,
-            .kv = &kv,
-            .kv_head = kv_head,
-            .block_table = p.block_table.row(s),
-            .scratch = scratch + static_cast<size_t>(thread) * thread_floats});
+  float* const states = scratch + static_cast<size_t>(pool.num_threads()) * thread_floats;
+  const Cut cut(p, shares, pool.num_threads());
+  auto attend = pick(isa, bfloat16_products);
+  // Of a KV head of a sequence whose spans run apart: how many are done, then their states.
+  auto head_of = [&](int64_t s, int64_t kv_head) {
+    return states + shares[s].first_state + kv_head * cut.head_floats(s);
+  };
+  auto done_of = [&](int64_t s, int64_t kv_head) {
+    return std::atomic_ref(*reinterpret_cast<int32_t*>(head_of(s, kv_head)));
+  };
+  for (int64_t s = 0; s < num_seqs; ++s)
+    for (int64_t h = 0; shares[s].num_spans > 0 && h < kv.num_kv_heads; ++h) done_of(s, h) = 0;
+
+  pool.parallel_for(cut.num_items() * kv.num_kv_heads, [&](int64_t tile, int thread) {
+    const int64_t item = tile / kv.num_kv_heads, kv_head = tile % kv.num_kv_heads, s = cut.sequence_of(item);
+    const Share& share = shares[s];
+    const int64_t number = item - share.first_item, num_queries = cut.num_queries(s);
+    const int64_t first = share.num_spans > 0 ? 0 : number * cut.step();
+    const int64_t token = p.query_start[static_cast<size_t>(s)] + first, head = kv_head * group * kv.head_dim;
+    AttentionTask task = {.out = p.out.row(token) + head,
+                          .q = p.q.row(token) + head,
+                          .out_stride = p.out.stride[0],
+                          .q_stride = p.q.stride[0],
+                          .num_queries = std::min(cut.step(), num_queries - first),
+                          .group = group,
+                          .position = p.seq_lens[static_cast<size_t>(s)] - num_queries + first,
+                          .sliding_window = p.sliding_window,
+                          .scale = p.scale,
+                          .softcap = p.softcap,
+                          .kv = &kv,
+                          .kv_head = kv_head,
+                          .block_table = p.block_table.row(s),
+                          .scratch = scratch + static_cast<size_t>(thread) * thread_floats};
+    if (share.num_spans == 0) return attend(task);
+    float* const head_states = head_of(s, kv_head) + Cut::kLineFloats;
+    task.part = AttentionTask::Part::kSpan, task.span = cut.spans(s).first + number;
+    task.states = head_states + number * cut.state_floats(s);
+    attend(task);
+    if (done_of(s, kv_head).fetch_add(1) + 1 < share.num_spans) return;
+    task.part = AttentionTask::Part::kMerge, task.states = head_states, task.num_states = share.num_spans;
+    attend(task);
   });
 }
 

@@ -11,7 +11,8 @@ namespace vllm {
 
 template <class V>
 struct Attend {
-  static constexpr int64_t kTile = kAttentionTileKeys, kW = V::kWidth, kVecs = kTile / kW;
+  static constexpr int64_t kTile = kAttentionTileKeys, kSpan = kAttentionSpanKeys;
+  static constexpr int64_t kW = V::kWidth, kVecs = kTile / kW;
   // A block of sums in registers: rows x vectors of keys, or rows x vectors of dimensions.
   static constexpr int kRows = 4, kColumns = kW == 16 ? 4 : 2;
   const AttentionTask& t;
@@ -21,15 +22,15 @@ struct Attend {
   float* const keys = value_scales + kTile;        // [head_dim][kTile]
   float* const values = keys + padded * kTile;     // [kTile][padded]
   float* const weights = values + padded * kTile;  // [rows][kTile] scores, then e^(score - highest)
-  float* const highest = weights + rows * kTile;   // [rows]
-  float* const total = highest + rows;             // [rows]
-  float* const sums = total + rows;                // [rows][padded]
+  float* const merged = weights + rows * kTile;    // the state of the spans before this one
+  // The state of this span (see attention_state_floats).
+  float* const highest =
+      t.part == AttentionTask::Part::kSpan ? t.states : merged + attention_state_floats(head_dim, rows);
+  float* const total = highest + rows;  // [rows]
+  float* const sums = total + rows;     // [rows][padded]
 
   int64_t position(int64_t row) const { return t.position + row / t.group; }
-  int64_t first_key(int64_t row) const {
-    int64_t first = position(row) - t.sliding_window + 1;
-    return t.sliding_window > 0 && first > 0 ? first : 0;
-  }
+  int64_t first_key(int64_t row) const { return first_attended_key(position(row), t.sliding_window); }
   const float* query(int64_t row) const { return t.q + row / t.group * t.q_stride + row % t.group * head_dim; }
 
   template <typename T>
@@ -210,16 +211,14 @@ struct Attend {
     return {begin < 0 ? 0 : begin, end > kTile ? kTile : end};
   }
 
-  void run_tile(int64_t start) const {
-    int64_t last_key = position(rows - 1) + 1, first_needed = first_key(0);
-    int64_t first = first_needed > start ? first_needed : start,
-            end = last_key < start + kTile ? last_key : start + kTile;
+  /// The tile's keys are [first, end); the next ones are asked for up to `last`.
+  void run_tile(int64_t start, int64_t first, int64_t end, int64_t last) const {
     switch (t.kv->dtype) {
-      case DType::kBFloat16: return run_tile_of<BFloat16>(start, first, end, last_key - 1);
-      case DType::kFloat16: return run_tile_of<Float16>(start, first, end, last_key - 1);
-      case DType::kUInt8: return run_tile_of<Float8>(start, first, end, last_key - 1);
-      case kKvInt8: return run_tile_of<int8_t>(start, first, end, last_key - 1);
-      default: return run_tile_of<float>(start, first, end, last_key - 1);
+      case DType::kBFloat16: return run_tile_of<BFloat16>(start, first, end, last);
+      case DType::kFloat16: return run_tile_of<Float16>(start, first, end, last);
+      case DType::kUInt8: return run_tile_of<Float8>(start, first, end, last);
+      case kKvInt8: return run_tile_of<int8_t>(start, first, end, last);
+      default: return run_tile_of<float>(start, first, end, last);
     }
   }
 
@@ -234,7 +233,6 @@ struct Attend {
     return true;
   }
 
-  /// The tile's keys are [first, end); the task's last one is `last`.
   template <typename T>
   void run_tile_of(int64_t start, int64_t first, int64_t end, int64_t last) const {
     if (t.kv->dtype == kKvInt8) load_scales(start, first, end);
@@ -257,21 +255,67 @@ struct Attend {
   }
 
   void run() const {
-    clear();
-    for (int64_t start = first_key(0) / kTile * kTile; start <= position(rows - 1); start += kTile) run_tile(start);
-    finish();
+    run_tiles([this](int64_t start, int64_t first, int64_t end, int64_t last) { run_tile(start, first, end, last); });
   }
-  void clear() const {
+  /// The task, by tile(start, first, end, last) as run_tile has them.
+  template <class Tile>
+  void run_tiles(const Tile& tile) const {
     for (int64_t lane = 0; lane < kTile; ++lane) key_scales[lane] = t.scale;
+    const int64_t first = first_key(0), end = position(rows - 1) + 1;
+    const int64_t first_span = first / kSpan, last_span = (end - 1) / kSpan;
+    if (t.part == AttentionTask::Part::kSpan) return run_span(t.span, first, end, tile);
+    for (int64_t r = 0; r < rows; ++r) merged[rows + r] = 0;
+    if (t.part == AttentionTask::Part::kMerge) {
+      for (int64_t i = 0; i < t.num_states; ++i) merge(t.states + i * attention_state_floats(head_dim, rows));
+      return finish(merged);
+    }
+    for (int64_t span = first_span; span <= last_span; ++span) {
+      run_span(span, first, end, tile);
+      if (first_span == last_span) return finish(highest);
+      merge(highest);
+    }
+    finish(merged);
+  }
+  template <class Tile>
+  void run_span(int64_t span, int64_t first_needed, int64_t end_key, const Tile& tile) const {
     for (int64_t r = 0; r < rows; ++r) highest[r] = -__builtin_inff(), total[r] = 0;
     for (int64_t i = 0; i < rows * padded; ++i) sums[i] = 0;
+    const int64_t begin = span * kSpan < first_needed ? first_needed : span * kSpan;
+    const int64_t stop = span * kSpan + kSpan < end_key ? span * kSpan + kSpan : end_key;
+    for (int64_t start = begin / kTile * kTile; start < stop; start += kTile) {
+      const int64_t first = begin > start ? begin : start, end = stop < start + kTile ? stop : start + kTile;
+      tile(start, first, end, stop - 1);
+    }
   }
-  void finish() const {
+
+  /// merged += the state of a later span. A row without keys there (total 0) stays as it is, so that rows which see
+  /// different spans get the same bits in one task and alone.
+  void merge(const float* state) const {
+    const float *new_total = state + rows, *new_sums = new_total + rows;
+    float *merged_total = merged + rows, *merged_sums = merged_total + rows;
+    for (int64_t r = 0; r < rows; ++r, new_sums += padded, merged_sums += padded) {
+      if (new_total[r] == 0) continue;
+      const bool first = merged_total[r] == 0;
+      const float top = first || state[r] > merged[r] ? state[r] : merged[r];
+      const V shrink = vec_exp(V::set1(first ? 0 : merged[r] - top)), shrink_new = vec_exp(V::set1(state[r] - top));
+      float factor[kW], new_factor[kW];
+      shrink.store(factor), shrink_new.store(new_factor);
+      merged_total[r] = first ? new_total[r] : merged_total[r] * factor[0] + new_total[r] * new_factor[0];
+      merged[r] = top;
+      for (int64_t d = 0; d < padded; d += kW) {
+        const V added = V::load(new_sums + d);
+        (first ? added : V::load(merged_sums + d) * shrink + added * shrink_new).store(merged_sums + d);
+      }
+    }
+  }
+  /// Writes the averages of a state.
+  void finish(const float* state) const {
+    const float *all = state + rows, *from = all + rows;
     for (int64_t r = 0; r < rows; ++r) {
       float* out = t.out + r / t.group * t.out_stride + r % t.group * head_dim;
-      V scale = V::set1(1.0f / total[r]);
+      V scale = V::set1(1.0f / all[r]);
       for (int64_t d = 0; d < head_dim; d += kW) {
-        V x = V::load(sums + r * padded + d) * scale;
+        V x = V::load(from + r * padded + d) * scale;
         if (d + kW <= head_dim)
           x.store(out + d);
         else

@@ -137,6 +137,31 @@ TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
   }
 }
 
+// Long contexts: spans of keys that run on several threads, merged, are the same sums as on one thread and in a
+// prefill, also where a window leaves rows of one task without keys in a span.
+TEST(PagedAttention, SpansOnManyThreadsChangeNoBit) {
+  for (auto [isa, bfloat16_products] : runnable_forms()) {
+    for (const AttentionCase& c : {
+             AttentionCase{14, 2, 64, 16, DType::kBFloat16, 0, 0, {{1, 1537}, {1, 70}}},
+             AttentionCase{3, 1, 40, 8, DType::kFloat32, 10, 700, {{1, 1300}}},
+             AttentionCase{4, 2, 64, 16, DType::kBFloat16, 0, 600, {{9, 1640}, {1, 1200}}},
+             AttentionCase{6, 2, 64, 32, kKvInt8, 0, 0, {{3, 1025}, {1, 1024}}},
+         }) {
+      Fixture one(c, 7);
+      paged_attention_ref(one.p);
+      const std::vector<float> expected = one.out;
+      paged_attention_cpu(one.p, one.scratch(), one.pool, isa, bfloat16_products);
+      const float tolerance = bfloat16_products && c.dtype != DType::kFloat32 ? 5e-3f : 5e-6f;
+      for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(one.out[i], expected[i], tolerance) << to_string(isa);
+      for (int threads : {2, 5}) {
+        Fixture many(c, 7, threads);
+        paged_attention_cpu(many.p, many.scratch(), many.pool, isa, bfloat16_products);
+        ASSERT_EQ(one.out, many.out) << to_string(isa) << " threads " << threads;
+      }
+    }
+  }
+}
+
 // How far an 8-bit cache is from a float32 one: the same keys, values and queries in both.
 TEST(PagedAttention, EightBitCachesAreNearTheExactOne) {
   for (auto [isa, bfloat16_products] : runnable_forms()) {
