@@ -36,17 +36,36 @@ class AddedTokenMatcher {
   /// To be called when all are added.
   void finish();
   bool empty() const { return tokens_.empty(); }
+  /// Walks through well-formed text.
+  struct Search {
+    size_t done = 0;        // what lies before is cut; a gap starts here
+    size_t pos = 0;         // where to look on
+    size_t blanks_end = 0;  // of the run of blanks that rstrip last walked: a run is walked once
+  };
+  struct Found {
+    size_t begin, end;  // what is not covered from `done` to `begin` is a gap (rstrip may reach past `begin`)
+    TokenId id;
+  };
+  /// The next token; false if there is none. What lies between two is a text of its own.
+  bool find_next(std::string_view text, Search& search, Found& found) const;
   /// Cut well-formed text into parts, in order; empty parts between tokens are left out.
   void split(std::string_view text, std::vector<TextPart>& parts) const;
+  /// True if some token's content holds this.
+  bool any_contains(std::string_view part) const;
 
  private:
   /// The first place from `pos` on where a token may start.
   size_t next_start(std::string_view text, size_t pos) const;
+  bool may_start(unsigned char first, unsigned char second) const {
+    const size_t bit = static_cast<size_t>(first) << 8 | second;
+    return (first_two_[bit / 64] >> bit % 64 & 1) != 0;
+  }
 
   std::vector<AddedToken> tokens_;
   ByteTrie trie_;  // values are places in tokens_
   bool starts_[256] = {};
-  int only_start_ = -1;  // the byte that every token starts with, if it is one
+  std::vector<uint64_t> first_two_;  // a bit for each pair of bytes that a token may start with
+  int only_start_ = -1;              // the byte that every token starts with, if it is one
 };
 
 }  // namespace vllm::text

@@ -108,7 +108,7 @@ void merge_symbols(const MergeMap& merges, std::vector<TokenId>& symbols, std::v
   merge_by_scan(merges, symbols.data(), with_next, count, ids);
 }
 
-void merge_bytes(const MergeMap& merges, const Merge* byte_merges, std::string_view word, std::vector<TokenId>& symbols,
+void merge_bytes(const MergeMap& merges, const Merge* byte_merges, std::string_view word, std::span<TokenId> symbols,
                  std::vector<TokenId>& ids) {
   Merge with_next[kMaxScan];
   const auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<unsigned char>(word[i])); };

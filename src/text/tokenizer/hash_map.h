@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/tokenizer/huge_pages.h"
 #include "types/types.h"
 
 namespace vllm::text {
@@ -77,7 +78,7 @@ class StringMap {
   }
   uint64_t seed_ = hash_seed();
   size_t mask_ = 0;
-  std::vector<Slot> slots_;
+  HugeVector<Slot> slots_;
   const std::string_view* texts_ = nullptr;
 };
 
@@ -123,7 +124,7 @@ class MergeMap {
   };
   uint64_t seed_ = hash_seed();
   size_t mask_ = 0;
-  std::vector<Slot> slots_ = std::vector<Slot>(1);
+  HugeVector<Slot> slots_ = HugeVector<Slot>(1);
 };
 
 }  // namespace vllm::text

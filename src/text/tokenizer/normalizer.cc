@@ -219,6 +219,26 @@ Result<Normalizer> Normalizer::from_json(const json::value& value) {
   return Normalizer(std::move(steps));
 }
 
+bool Normalizer::keeps(std::string_view text) const {
+  const bool only_nfc = std::all_of(steps_.begin(), steps_.end(), [](const NormalizeStep& step) {
+    const auto* form = std::get_if<NormalizeForm>(&step);
+    return form && *form == NormalizeForm::kNfc;
+  });
+  return only_nfc && (steps_.empty() || is_surely_nfc(text));
+}
+
+std::optional<Normalizer::Blanks> Normalizer::only_blanks() const {
+  constexpr std::string_view kMetaspace = "\xE2\x96\x81";
+  const bool prepend = steps_.size() == 2;
+  if (steps_.empty() || steps_.size() > 2) return std::nullopt;
+  if (const auto* prefix = std::get_if<NormalizePrepend>(&steps_[0]);
+      prepend && (!prefix || prefix->prefix != kMetaspace))
+    return std::nullopt;
+  const auto* replace = std::get_if<NormalizeReplace>(&steps_.back());
+  if (!replace || replace->regex || replace->literal != " " || replace->content != kMetaspace) return std::nullopt;
+  return Blanks{prepend};
+}
+
 Status Normalizer::apply(std::string& text) const {
   const size_t max_size = text.size() * kMaxGrowth + 64 * 1024;
   for (const NormalizeStep& step : steps_) {

@@ -46,6 +46,13 @@ class Normalizer {
   static Result<Normalizer> from_json(const json::value& value);
 
   bool empty() const { return steps_.empty(); }
+  /// SentencePiece's usual rules: every ' ' becomes ▁ and nothing else changes, but for a ▁ in front if `prepend`.
+  struct Blanks {
+    bool prepend;
+  };
+  std::optional<Blanks> only_blanks() const;
+  /// True if apply() would surely not change this text.
+  bool keeps(std::string_view text) const;
   /// Rewrite well-formed text in place. Linear but for the sorting of combining marks (n log n). Fails where a rule
   /// would make the text absurdly longer or a regular expression gives up.
   Status apply(std::string& text) const;

@@ -268,6 +268,11 @@ const KnownSplit* PreTokenizer::known() const {
   return covers ? *known : nullptr;
 }
 
+const MetaspaceStep* PreTokenizer::only_blanks() const {
+  const auto* step = steps_.size() == 1 ? std::get_if<MetaspaceStep>(&steps_[0]) : nullptr;
+  return step && !step->split && step->replacement == MetaspaceStep().replacement ? step : nullptr;
+}
+
 Status PreTokenizer::apply(Words& words) const {
   words.words.assign(1, {0, static_cast<uint32_t>(words.text.size())});
   for (const PreTokenizeStep& step : steps_) {

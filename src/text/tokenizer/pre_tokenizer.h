@@ -69,6 +69,8 @@ class PreTokenizer {
   /// The rule, if it is a single hand-written one: its words cover the text.
   const KnownSplit* known() const;
   bool empty() const { return steps_.empty(); }
+  /// The only step, if it writes ▁ for ' ' and does not cut.
+  const MetaspaceStep* only_blanks() const;
   /// True if the words' bytes are then spelled in the byte alphabet (ByteLevel).
   bool byte_level() const { return byte_level_; }
   /// Names of the split rules for the log: "qwen2", "regex", "digits".

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxText = size_t{1} << 30;  // bytes; word offsets are 32 bits wide
 constexpr size_t kMaxAddedLength = 512;       // bytes of an added token; bounds the time of looking for them
+constexpr std::string_view kMetaspace = "\xE2\x96\x81";
 constexpr size_t kMaxAddedBytes = size_t{64} << 20;
 
 // The model's tokens and those that are only added. Gives every added token its final id: a text that the model knows
@@ -47,7 +48,20 @@ Result<std::shared_ptr<const Vocabulary>> join(const std::shared_ptr<const Vocab
   return std::make_shared<const Vocabulary>(std::move(joined));
 }
 
-std::variant<Bpe, WordPiece, Unigram> make_subwords(const Vocabulary& vocabulary, TokenizerParts& parts) {
+void replace_all(std::string& text, std::string_view from, char to) {
+  size_t out = 0, done = 0;
+  for (size_t at; (at = text.find(from, done)) != std::string::npos; done = at + from.size()) {
+    out = static_cast<size_t>(std::copy(text.begin() + static_cast<std::ptrdiff_t>(done),
+                                        text.begin() + static_cast<std::ptrdiff_t>(at),
+                                        text.begin() + static_cast<std::ptrdiff_t>(out)) -
+                              text.begin());
+    text[out++] = to;
+  }
+  text.erase(out, done - out);
+}
+
+std::variant<Bpe, WordPiece, Unigram> make_subwords(const Vocabulary& vocabulary, TokenizerParts& parts, bool blanks) {
+  parts.bpe.blanks = blanks;
   if (parts.word_piece) return WordPiece(vocabulary, *parts.word_piece);
   if (parts.unigram) return Unigram(vocabulary, *std::move(parts.unigram));
   return Bpe(vocabulary, parts.merges, parts.bpe);
@@ -62,18 +76,21 @@ Result<std::shared_ptr<const Tokenizer>> SubwordTokenizer::make(TokenizerParts p
       if (!vocabulary->has(id)) return invalid_argument("post_processor: no token has id {}", id);
     }
   }
+  const std::optional<Prefix> blanks = find_blanks(parts);
   const std::vector<AddedToken> added = std::move(parts.added);
   const Decoder decoder = parts.decoder;
-  std::shared_ptr<SubwordTokenizer> out(new SubwordTokenizer(vocabulary, std::move(parts)));
+  std::shared_ptr<SubwordTokenizer> out(new SubwordTokenizer(vocabulary, std::move(parts), blanks));
   ASSIGN_OR_RETURN(const Respelled respelled, out->add_tokens(added));
   out->prepare_bytes(decoder, respelled);
   return std::shared_ptr<const Tokenizer>(std::move(out));
 }
 
-SubwordTokenizer::SubwordTokenizer(std::shared_ptr<const Vocabulary> vocabulary, TokenizerParts parts)
+SubwordTokenizer::SubwordTokenizer(std::shared_ptr<const Vocabulary> vocabulary, TokenizerParts parts,
+                                   std::optional<Prefix> blanks)
     : model_(std::move(parts.model)),
       vocabulary_(std::move(vocabulary)),
-      subwords_(make_subwords(*model_, parts)),
+      blanks_(blanks),
+      subwords_(make_subwords(*model_, parts, blanks.has_value())),
       normalizer_(std::move(parts.normalizer)),
       pre_tokenizer_(std::move(parts.pre_tokenizer)),
       post_processor_(std::move(parts.post_processor)),
@@ -96,8 +113,9 @@ Result<SubwordTokenizer::Respelled> SubwordTokenizer::add_tokens(const std::vect
     }
     AddedToken normalized = token;
     RETURN_IF_ERROR(normalizer_.apply(normalized.content));
+    if (!token.special) respelled.try_emplace(token.id, normalized.content);
+    if (blanks_ && !normalizer_.empty()) replace_all(normalized.content, kMetaspace, ' ');
     normalized_matcher_.add(normalized);
-    if (!token.special) respelled.try_emplace(token.id, std::move(normalized.content));
   }
   raw_matcher_.finish();
   normalized_matcher_.finish();
@@ -126,40 +144,91 @@ Result<std::vector<TokenId>> SubwordTokenizer::encode(std::string_view text, con
   if (options.add_special_tokens) ids = post_processor_.before;
   Sink sink{.ids = ids, .run = std::nullopt};
   if (const Bpe* bpe = std::get_if<Bpe>(&subwords_)) sink.run.emplace(*bpe, ids);
-  std::vector<TextPart> parts;
-  raw_matcher_.split(text, parts);
-  for (const TextPart& part : parts) {
-    if (part.id >= 0)
-      sink.append(part.id);
-    else
-      RETURN_IF_ERROR(encode_part(part.text, part.text.data() == text.data(), sink));
+  AddedTokenMatcher::Search search;
+  AddedTokenMatcher::Found found;
+  for (size_t done = 0;; done = search.done) {
+    const bool any = raw_matcher_.find_next(text, search, found);
+    const size_t end = any ? found.begin : text.size();
+    if (done < end) RETURN_IF_ERROR(encode_part(text.substr(done, end - done), done == 0, sink));
+    if (!any) break;
+    sink.append(found.id);
   }
   sink.run.reset();  // writes what it holds back
   if (options.add_special_tokens) ids.insert(ids.end(), post_processor_.after.begin(), post_processor_.after.end());
   return ids;
 }
 
+// SentencePiece's blanks need no rewritten text: BPE takes ' ' for ▁. A text that holds ▁ itself, or that gets one in
+// front, is copied.
+std::optional<SubwordTokenizer::Prefix> SubwordTokenizer::find_blanks(const TokenizerParts& parts) {
+  const bool is_bpe = !parts.word_piece && !parts.unigram;
+  if (!is_bpe || parts.bpe.byte_level || parts.bpe.ignore_merges || parts.model->find(kMetaspace) < 0)
+    return std::nullopt;
+  if (const MetaspaceStep* step = parts.pre_tokenizer.only_blanks(); step && parts.normalizer.empty()) {
+    switch (step->prepend) {
+      case MetaspaceStep::Prepend::kNever: return Prefix::kNever;
+      case MetaspaceStep::Prepend::kAlways: return Prefix::kUnlessBlank;
+      case MetaspaceStep::Prepend::kFirst: return Prefix::kUnlessBlankAtStart;
+    }
+  }
+  const auto rule = parts.normalizer.only_blanks();
+  // A token that takes the blanks beside it would find ' ' where it must not see one.
+  const bool strips = std::any_of(parts.added.begin(), parts.added.end(), [](const AddedToken& token) {
+    return token.in_text && token.normalized && (token.lstrip || token.rstrip);
+  });
+  if (!rule || strips || !parts.pre_tokenizer.empty()) return std::nullopt;
+  return rule->prepend ? Prefix::kAlways : Prefix::kNever;
+}
+
+std::string_view SubwordTokenizer::with_blanks(std::string_view text, bool at_start, std::string& storage) const {
+  const bool has_metaspace = text.find(kMetaspace) != std::string_view::npos;
+  const bool starts_blank = text.starts_with(' ') || text.starts_with(kMetaspace);
+  const bool prefix = *blanks_ == Prefix::kAlways || (*blanks_ == Prefix::kUnlessBlank && !starts_blank) ||
+                      (*blanks_ == Prefix::kUnlessBlankAtStart && !starts_blank && at_start);
+  if (!prefix && !has_metaspace) return text;
+  storage.reserve(text.size() + 1);
+  if (prefix) storage = ' ';
+  storage += text;
+  if (has_metaspace) replace_all(storage, kMetaspace, ' ');
+  return storage;
+}
+
 Status SubwordTokenizer::encode_part(std::string_view text, bool at_start, Sink& sink) const {
-  std::string normalized;
-  if (!normalizer_.empty()) {
-    normalized = text;
-    RETURN_IF_ERROR(normalizer_.apply(normalized));
-    text = normalized;
+  std::string storage;
+  if (blanks_ && !normalizer_.empty()) {
+    text = with_blanks(text, at_start, storage);
+  } else if (!normalizer_.keeps(text)) {
+    storage = text;
+    RETURN_IF_ERROR(normalizer_.apply(storage));
+    text = storage;
   }
+  Status status = encode_normalized(text, at_start, sink);
+  if (!storage.empty()) sink.settle();
+  return status;
+}
+
+Status SubwordTokenizer::encode_normalized(std::string_view text, bool at_start, Sink& sink) const {
   if (normalized_matcher_.empty()) return encode_words(text, at_start, sink);
-  std::vector<TextPart> parts;
-  normalized_matcher_.split(text, parts);
-  for (const TextPart& part : parts) {
-    if (part.id >= 0)
-      sink.append(part.id);
-    else
-      RETURN_IF_ERROR(encode_words(part.text, at_start && part.text.data() == text.data(), sink));
+  AddedTokenMatcher::Search search;
+  AddedTokenMatcher::Found found;
+  for (size_t done = 0;; done = search.done) {
+    const bool any = normalized_matcher_.find_next(text, search, found);
+    const size_t end = any ? found.begin : text.size();
+    if (done < end) RETURN_IF_ERROR(encode_words(text.substr(done, end - done), at_start && done == 0, sink));
+    if (!any) return Status::ok();
+    sink.append(found.id);
   }
-  return Status::ok();
 }
 
 Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, Sink& sink) const {
   if (text.empty()) return Status::ok();
+  if (blanks_) {
+    std::string storage;
+    if (normalizer_.empty()) text = with_blanks(text, at_start, storage);
+    sink.run->word(text, 0, text.size());
+    if (!storage.empty()) sink.settle();
+    return Status::ok();
+  }
   if (sink.run && pre_tokenizer_.empty()) {
     sink.run->word(text, 0, text.size());
     return Status::ok();
@@ -181,6 +250,7 @@ Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, Sink
   RETURN_IF_ERROR(pre_tokenizer_.apply(words));
   if (sink.run) {
     for (const Word& word : words.words) sink.run->word(words.text, word.begin, word.end);
+    sink.settle();  // `words` may hold the text
     return Status::ok();
   }
   const auto encode_all = [&](const auto& subwords) {

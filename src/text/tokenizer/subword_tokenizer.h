@@ -53,7 +53,10 @@ class SubwordTokenizer final : public Tokenizer {
   std::string description() const override { return description_; }
 
  private:
-  SubwordTokenizer(std::shared_ptr<const Vocabulary> vocabulary, TokenizerParts parts);
+  /// Where in front of a text BPE with blanks (▁) gets one.
+  enum class Prefix { kNever, kAlways, kUnlessBlank, kUnlessBlankAtStart };
+  SubwordTokenizer(std::shared_ptr<const Vocabulary> vocabulary, TokenizerParts parts, std::optional<Prefix> blanks);
+  static std::optional<Prefix> find_blanks(const TokenizerParts& parts);
   /// Added tokens that are looked for in normalized form are decoded in that form (unless special), as Hugging Face
   /// does.
   using Respelled = std::unordered_map<TokenId, std::string>;
@@ -64,12 +67,20 @@ class SubwordTokenizer final : public Tokenizer {
     std::vector<TokenId>& ids;
     std::optional<Bpe::Run> run;
     void append(TokenId id) { run ? run->append(id) : ids.push_back(id); }
+    /// To be called before a text that was given to `run` goes.
+    void settle() {
+      if (run) run->settle();
+    }
   };
+  std::string_view with_blanks(std::string_view text, bool at_start, std::string& storage) const;
   Status encode_part(std::string_view text, bool at_start, Sink& sink) const;
+  Status encode_normalized(std::string_view text, bool at_start, Sink& sink) const;
   Status encode_words(std::string_view text, bool at_start, Sink& sink) const;
 
   std::shared_ptr<const Vocabulary> model_;       // without tokens that were only added
   std::shared_ptr<const Vocabulary> vocabulary_;  // model and added tokens; often the same object
+  // Given: BPE reads ' ' as ▁, and neither normalizer_ nor pre_tokenizer_ has anything else to do to a text.
+  std::optional<Prefix> blanks_;
   std::variant<Bpe, WordPiece, Unigram> subwords_;
   AddedTokenMatcher raw_matcher_, normalized_matcher_;
   Normalizer normalizer_;

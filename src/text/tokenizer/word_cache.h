@@ -58,23 +58,36 @@ class WordCache {
     static constexpr uint64_t kCountMask = uint64_t{7} << 60;
   };
   struct LongSlot {
-    static constexpr size_t kMaxBytes = 46, kMaxIds = 12;
+    static constexpr size_t kMaxBytes = 45, kMaxIds = 12;
     uint8_t num_bytes = 0, num_ids = 0;  // 0 bytes: free
+    bool piece = false;                  // as in WordKey
     char bytes[kMaxBytes];
     TokenId ids[kMaxIds];
-    bool holds(std::string_view word) const { return std::string_view(bytes, num_bytes) == word; }
+    bool holds(std::string_view word, bool is_piece) const {
+      return std::string_view(bytes, num_bytes) == word && piece == is_piece;
+    }
+    void set(std::string_view word, bool is_piece, const TokenId* found, size_t count) {
+      num_bytes = static_cast<uint8_t>(word.size());
+      num_ids = static_cast<uint8_t>(count);
+      piece = is_piece;
+      std::memcpy(bytes, word.data(), word.size());
+      std::memcpy(ids, found, count * sizeof(TokenId));
+    }
   };
 
+  /// Where a short word is remembered, if it is.
+  size_t place_of(const WordKey& key) const { return mix64(key.low ^ seed_, key.high) >> (64 - kSetBits); }
+  void prefetch(size_t place) const { __builtin_prefetch(&(*short_)[place]); }
   /// What is remembered of a short word, or nullptr.
-  const Slot* find(const WordKey& key) {
-    Set& set = set_of(key);
+  const Slot* find(const WordKey& key, size_t place) {
+    Set& set = (*short_)[place];
     if (set[0].holds(key)) return &set[0];
     if (!set[1].holds(key)) return nullptr;
     std::swap(set[0], set[1]);  // the one that was used longer ago goes first
     return &set[0];
   }
-  void remember(const WordKey& key, const TokenId* ids, size_t count) {
-    Set& set = set_of(key);
+  void remember(const WordKey& key, size_t place, const TokenId* ids, size_t count) {
+    Set& set = (*short_)[place];
     set[1] = set[0];
     set[0].set(key, ids, count);
   }
@@ -86,8 +99,6 @@ class WordCache {
     Slot slots[2];
     Slot& operator[](size_t i) { return slots[i]; }
   };
-  Set& set_of(const WordKey& key) { return (*short_)[mix64(key.low ^ seed_, key.high) >> (64 - kSetBits)]; }
-
   uint64_t seed_ = hash_seed();
   std::unique_ptr<std::array<Set, size_t{1} << kSetBits>> short_ = std::make_unique<decltype(short_)::element_type>();
   std::unique_ptr<std::array<LongSlot, size_t{1} << kLongBits>> long_ =
