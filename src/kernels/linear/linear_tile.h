@@ -127,6 +127,16 @@ VLLM_FORCE_INLINE void quantized_block(const typename B::I (&q)[8], const typena
   if constexpr (kFirst + N < T) quantized_block<B, D, T, kTerms, kFirst + N>(q, scale, min, x, x_stride, acc);
 }
 
+// How far in front of its use a weight is asked for while several tokens share it. The CPU's own prefetching keeps up
+// with one or two tokens, whose loads follow each other closely; with more, few lines are in the window of instructions
+// and computing and waiting for memory would add up (Zen 4, Q6_K, 4 tokens in two terms: 8.5 GB/s, with this 14).
+inline constexpr int kAheadBytes = 4096;
+inline constexpr int kAheadTokens = 4;
+
+VLLM_FORCE_INLINE void prefetch(const std::byte* p, int bytes) {
+  VLLM_UNROLL for (int i = 0; i < bytes; i += kVector) __builtin_prefetch(p + i);
+}
+
 // acc[v][t] = the sum over all k, for T tokens and V vectors of kLanes rows of a panel, from row `row` on.
 template <class B, DType D, int T, int kTerms, int V>
 VLLM_FORCE_INLINE void quantized_sum(const std::byte* w, int64_t k, const std::byte* x, int64_t x_stride, int row,
@@ -146,6 +156,7 @@ VLLM_FORCE_INLINE void quantized_sum(const std::byte* w, int64_t k, const std::b
     for (int b = 0; b < kLayout.blocks_per_unit();
          ++b, w += kLayout.block_bytes(), x += sizeof(QuantizedBlock<kTerms>)) {
       const std::byte *scales = w + kLayout.quant_bytes(), *mins = scales + kLayout.scale_bytes();
+      if (T >= kAheadTokens && row == 0) prefetch(w + kAheadBytes, kLayout.block_bytes());
       VLLM_UNROLL for (int v = 0; v < V; ++v) {
         const int lane = row + v * B::kLanes;
         typename B::I q[8];
