@@ -39,9 +39,6 @@ Result<bool> CudaEvent::done() const {
 Status CudaEvent::synchronize() const {
   return cuda_status(cudaEventSynchronize(as_event(*this)), "cudaEventSynchronize");
 }
-Status CudaEvent::wait_on(StreamRef stream) const {
-  return cuda_status(cudaStreamWaitEvent(as_stream(stream), as_event(*this), 0), "cudaStreamWaitEvent");
-}
 Result<float> CudaEvent::elapsed_ms(const CudaEvent& begin, const CudaEvent& end) {
   float ms = 0;
   CUDA_RETURN_IF_ERROR(cudaEventElapsedTime(&ms, as_event(begin), as_event(end)));

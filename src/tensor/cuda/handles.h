@@ -51,8 +51,6 @@ class CudaEvent : public CudaHandle<destroy_cuda_event> {
   Result<bool> done() const;
   /// Wait on the host.
   Status synchronize() const;
-  /// Make a stream wait.
-  Status wait_on(StreamRef stream) const;
   static Result<float> elapsed_ms(const CudaEvent& begin, const CudaEvent& end);
 };
 

@@ -72,8 +72,6 @@ class StepPlanner {
   }
   /// Check and apply. After an error the planner is not to be used any more.
   Status plan(const StepInput& input, StepPlan& plan);
-  /// Forget what was uploaded: the next plan carries its work rows whatever they are.
-  void forget_work() { last_work_.clear(); }
 
  private:
   struct Slot {
