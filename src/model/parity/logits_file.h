@@ -1,5 +1,5 @@
 #pragma once
-// What model_logits and cuda_logits share: the list of prompts they read and the rows they write.
+// Files of model_logits and cuda_logits: the list of prompts they read and the rows they write.
 #include <fmt/core.h>
 
 #include <algorithm>
