@@ -1,6 +1,7 @@
 """vllm serve --ssl-...: the official client over TLS, client certificates, `vllm health`, new files in a running server."""
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -87,7 +88,26 @@ def test_client_certificates(start, tmp_path):
         server.tls = other
         with pytest.raises(openai.APIConnectionError):
             server.client().models.list()
-    assert health(server)[1], "it shows the server's own certificate"
+    assert health(server) == (f"https://127.0.0.1:{server.port}: healthy", True), "it shows the server's own certificate"
+
+    # Files that were replaced or broken since the start are no reason to call a server ill that has the old ones.
+    for text in (bad[0].read_text(), "broken", None):
+        crt.unlink() if text is None else crt.write_text(text)
+        line, well = health(server)
+        assert well and f"{crt} is of no use" in line, line
+    server.process.send_signal(signal.SIGSTOP)
+    line, well = health(server)
+    server.process.send_signal(signal.SIGCONT)
+    assert not well, line
+
+
+def test_health_where_client_certificates_are_optional(start, tmp_path):
+    crt, key = make_certificate(tmp_path, "server")
+    trust = ssl.create_default_context(cafile=crt)
+    server = start(*flags_of(crt, key), "--ssl-ca-certs", str(crt), "--ssl-cert-reqs", "1", tls=trust)
+    for text in (crt.read_text(), make_certificate(tmp_path, "stranger")[0].read_text(), "broken"):
+        crt.write_text(text)
+        assert health(server) == (f"https://127.0.0.1:{server.port}: healthy", True), text
 
 
 def test_refresh(start, tmp_path):
