@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "kernels/kv_layout/kv_float8.h"
@@ -9,10 +10,17 @@
 namespace vllm {
 namespace {
 
+// to_bfloat16, without a call for each number.
+BFloat16 round_to_bfloat16(float x) {
+  const auto u = std::bit_cast<uint32_t>(x);
+  const uint32_t rounded = u + 0x7fffu + ((u >> 16) & 1u);
+  return {static_cast<uint16_t>(((u & 0x7fffffffu) > 0x7f800000u ? u | 0x400000u : rounded) >> 16)};
+}
+
 template <typename T>
 T convert(float x) {
   if constexpr (std::is_same_v<T, BFloat16>)
-    return to_bfloat16(x);
+    return round_to_bfloat16(x);
   else if constexpr (std::is_same_v<T, Float16>)
     return to_float16(x);
   else if constexpr (std::is_same_v<T, Float8>)
@@ -26,13 +34,13 @@ void write(const KvWriteParams& p) {
   for (size_t t = 0; t < p.slot_mapping.size(); ++t) {
     int64_t block = p.slot_mapping[t] / p.kv.block_size, offset = p.slot_mapping[t] % p.kv.block_size;
     if (p.slot_mapping[t] < p.kv.block_size) continue;
+    const auto row = static_cast<int64_t>(t);
     for (int64_t h = 0; h < p.kv.num_kv_heads; ++h) {
-      T* k = reinterpret_cast<T*>(p.kv.k_head(block, h));
-      T* v = reinterpret_cast<T*>(p.kv.v_head(block, h));
-      for (int64_t d = 0; d < p.kv.head_dim; ++d) {
-        k[d * p.kv.block_size + offset] = convert<T>(p.k(t, h, d));
-        v[offset * p.kv.head_dim + d] = convert<T>(p.v(t, h, d));
-      }
+      T* k = reinterpret_cast<T*>(p.kv.k_head(block, h)) + offset;
+      T* v = reinterpret_cast<T*>(p.kv.v_head(block, h)) + offset * p.kv.head_dim;
+      const float *from_k = &p.k(row, h, 0), *from_v = &p.v(row, h, 0);
+      for (int64_t d = 0; d < p.kv.head_dim; ++d) k[d * p.kv.block_size] = convert<T>(from_k[d]);
+      for (int64_t d = 0; d < p.kv.head_dim; ++d) v[d] = convert<T>(from_v[d]);
     }
   }
 }

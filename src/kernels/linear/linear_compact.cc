@@ -24,38 +24,66 @@ struct Block {
 
   static uint8_t exponent(uint16_t bits) { return static_cast<uint8_t>(bits >> 7); }
 
-  /// The exponents in ascending order, the last one repeated; false if there are more.
+  /// Exponents in ascending order, all of the block's among them, the last one repeated; false if it has too many.
   bool fill_table(uint8_t (&table)[kCompactTable]) const {
-    bool seen[256] = {};
-    for (const auto& row : bits) {
-      for (uint16_t b : row) seen[exponent(b)] = true;
-    }
+    // Most blocks span fewer octaves than the table holds: then it need not be known which of them occur.
+    const auto [lowest, highest] = exponent_range();
     int count = 0;
-    for (int e = 0; e < 256; ++e) {
-      if (!seen[e]) continue;
-      if (count == kCompactTable) return false;
-      table[count++] = static_cast<uint8_t>(e);
+    if (highest - lowest < kCompactTable) {
+      for (int e = lowest; e <= highest; ++e) table[count++] = static_cast<uint8_t>(e);
+    } else {
+      bool seen[256] = {};
+      for (const auto& row : bits) {
+        for (uint16_t b : row) seen[exponent(b)] = true;
+      }
+      for (int e = lowest; e <= highest; ++e) {
+        if (!seen[e]) continue;
+        if (count == kCompactTable) return false;
+        table[count++] = static_cast<uint8_t>(e);
+      }
     }
     std::fill(table + count, table + kCompactTable, table[count - 1]);
     return true;
   }
 
+  struct Range {
+    int lowest, highest;
+  };
+  // Signed 16 bits and a known length: what compilers have vectors for everywhere.
+  Range exponent_range() const {
+    int16_t low[kCompactBlock], high[kCompactBlock];
+    for (int k = 0; k < kCompactBlock; ++k) low[k] = high[k] = static_cast<int16_t>(bits[0][k] & 0x7f80);
+    for (int r = 1; r < kPanelRows; ++r) {
+      for (int k = 0; k < kCompactBlock; ++k) {
+        const auto e = static_cast<int16_t>(bits[r][k] & 0x7f80);
+        low[k] = e < low[k] ? e : low[k], high[k] = e > high[k] ? e : high[k];
+      }
+    }
+    return {*std::min_element(low, low + kCompactBlock) >> 7, *std::max_element(high, high + kCompactBlock) >> 7};
+  }
+
   void store(const uint8_t (&table)[kCompactTable], std::byte* out) const {
     uint8_t place[256] = {};
     for (int i = kCompactTable - 1; i >= 0; --i) place[table[i]] = static_cast<uint8_t>(i);
-    auto* to = reinterpret_cast<uint8_t*>(out);
-    for (int r = 0; r < kPanelRows; ++r) {
-      for (int k = 0; k < kCompactBlock; ++k) {
-        const int pair = k % kCompactGroup / 2;
-        const int at = r / 4 * 16 + pair % 2 * 8 + r % 4 * 2 + k % 2;
-        uint8_t* group = to + k / kCompactGroup * 2 * 3 * kVector;
-        const uint16_t b = bits[r][k];
-        group[pair / 2 * kVector + at] = static_cast<uint8_t>(b << 1 | b >> 15);
-        uint8_t& places = group[2 * kVector + at];
-        const uint8_t p = place[exponent(b)];
-        places = static_cast<uint8_t>(pair / 2 == 0 ? p : places | p << 4);
+    for (int k = 0; k < kCompactBlock; k += kCompactGroup, out += 2 * 3 * kVector) {
+      for (int r = 0; r < kPanelRows; ++r) {
+        std::byte* const to = out + r / 4 * 16 + r % 4 * 2;
+        uint16_t places[kCompactGroup / 2];
+        for (int pair = 0; pair < kCompactGroup / 2; ++pair) {
+          const uint16_t first = bits[r][k + 2 * pair], second = bits[r][k + 2 * pair + 1];
+          places[pair] = static_cast<uint16_t>(place[exponent(first)] | place[exponent(second)] << 8);
+          const unsigned low = (first << 1 | first >> 15) & 0xff, high = (second << 1 | second >> 15) & 0xff;
+          store_two(to + pair / 2 * kVector + pair % 2 * 8, low | high << 8);
+        }
+        for (int pair = 0; pair < 2; ++pair)
+          store_two(to + 2 * kVector + pair * 8, places[pair] | static_cast<unsigned>(places[pair + 2]) << 4);
       }
     }
+  }
+  // The bytes of two neighbouring k.
+  static void store_two(std::byte* to, unsigned bytes) {
+    const auto two = static_cast<uint16_t>(bytes);
+    std::memcpy(to, &two, sizeof two);
   }
 
   void store_raw(std::byte* out) const {
