@@ -4,6 +4,7 @@
 #   check.sh kernels         those, as three CPUs: with matrix products, with dot products alone, with neither
 #   check.sh units           every unit test
 #   check.sh program MODEL   a completion, as each of these CPUs: the tokens and logprobs of this machine's build/release with AVX2, to the bit
+#   check.sh cuda MODEL      build/arm64-cuda/bin/vllm: what it is linked to, and what it says where there is no GPU
 set -eu
 cd "$(dirname "$0")/../.."
 kernels='tensor kernels_activation kernels_layer_norm kernels_linear kernels_paged_attention kernels_peak kernels_residual_add kernels_rms_norm kernels_rope engine_sample'
@@ -43,5 +44,24 @@ case $1 in
       cmp build/arm64/answer.x86.choices "build/arm64/answer.$cpu.choices"
     done
     cat build/arm64/answer.x86.choices ;;
-  *) sed -n '2,6s/^# //p' "$0" >&2; exit 1 ;;
+  cuda)
+    program=build/arm64-cuda/bin/vllm
+    fail() { echo "check.sh cuda: $*" >&2; exit 1; }
+    readelf -h "$program" | grep 'Machine:.*AArch64' || fail "not a program for 64-bit ARM"
+    readelf -SW "$program" | grep -E '[.]nv_fatbin' || fail "no code for GPUs inside"
+    needed=$(readelf -d "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+    # CUDA's own libraries are linked statically or found at run time: the program starts without them.
+    for library in $needed; do
+      [ -n "$(find "$VLLM_ARM64_SYSROOT/lib/" "$VLLM_ARM64_SYSROOT/usr/lib" -name "$library" -print -quit)" ] || fail "$library is not one of Debian's"
+    done
+    echo "needs $needed" | tr '\n' ' '
+    echo
+    run() { qemu-aarch64-static -L "$VLLM_ARM64_SYSROOT" "$program" "$@"; }
+    run --version
+    run serve --help | grep 'usage: vllm serve'
+    code=0
+    said=$(VLLM_TARGET_DEVICE=cuda HF_HUB_OFFLINE=1 run serve "$2" --port "$(shuf -i 20000-60000 -n 1)" 2>&1) || code=$?
+    [ "$code" = 1 ] || fail "without a GPU it ended with $code: $said"
+    echo "$said" | grep 'GPU not found: no NVIDIA driver is visible' || fail "without a GPU it says: $said" ;;
+  *) sed -n '2,7s/^# //p' "$0" >&2; exit 1 ;;
 esac

@@ -3,19 +3,14 @@
 # port under QEMU. Through emulate_arm64.sh and engine.sh; slow, as packages are installed and the model computed under emulation.
 # IMAGE=TAG tests one that is there. Leaves vllm-openai-cpu:arm64.
 set -eu
-model=$(realpath "$1") docker=${DOCKER:-docker} image=${IMAGE:-vllm-openai-cpu:arm64} name=vllm-arm64-test-$$ base=debian-arm64:bookworm-slim
+model=$(realpath "$1") docker=${DOCKER:-docker} image=${IMAGE:-vllm-openai-cpu:arm64} name=vllm-arm64-test-$$
 here=$(realpath "$(dirname "$0")")
 say() { echo "arm64_image_test: $*" >&2; }
 fail() { say "$*"; "$docker" logs "$name" >&2 2>&1 || true; exit 1; }
 trap '"$docker" rm -f "$name" >/dev/null 2>&1 || true' EXIT
 
 if [ -z "${IMAGE:-}" ]; then
-  if ! "$docker" image inspect "$base" >/dev/null 2>&1; then
-    # `docker import --platform` keeps the engine's own in Docker 20.10.
-    tar=$("$here/base_image.sh" arm64)
-    printf 'FROM scratch\nADD %s /\nCMD ["/bin/bash"]\n' "$(basename "$tar")" |
-      DOCKER_BUILDKIT=1 "$docker" build -q --platform linux/arm64 -t "$base" -f - "$(dirname "$tar")" >/dev/null || fail "no base image"
-  fi
+  base=$("$here/arm64_base.sh")
   PLATFORM=linux/arm64 BASE=$base PROGRAM=source "$here/build_image.sh" vllm-openai-cpu "$image"
 fi
 [ "$("$docker" image inspect -f '{{.Os}}/{{.Architecture}}' "$image")" = linux/arm64 ] || fail "the image is not for linux/arm64"

@@ -11,7 +11,7 @@ trap 'rm -f "$log"' EXIT
 set -- --network host --file "${DOCKERFILE:-Dockerfile}" --target "$target" ${PLATFORM:+--platform "$PLATFORM"} \
   --build-arg base="${BASE:-debian:bookworm-slim}" --build-arg build_base="${BUILD_BASE:-debian:bookworm-slim}" \
   --build-arg program="$program" --build-arg max_jobs="$(nproc)" --build-arg nvcc_threads=2 --build-arg torch_cuda_arch_list="9.0+PTX" \
-  --build-arg revision="$(git rev-parse HEAD 2>/dev/null || echo unknown)" --tag "$tag" .
+  --build-arg revision="${REVISION:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}" --tag "$tag" .
 begin=$(date +%s) code=0
 case $builder in
   buildkit) DOCKER_BUILDKIT=1 "$docker" build --progress plain "$@" >"$log" 2>&1 || code=$? ;;

@@ -6,6 +6,8 @@ set -eu
 docker=${DOCKER:-docker}
 here=$(realpath "$(dirname "$0")")
 [ $# -gt 0 ] || set -- buildkit classic buildah podman
+REVISION=$(git -C "$here" rev-parse HEAD 2>/dev/null || echo unknown)  # a commit meanwhile is no difference
+export REVISION
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 settings='{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{json .Config.Env}} {{json .Config.Healthcheck}} {{json .Config.Labels}} {{json .Config.ExposedPorts}} {{.Config.WorkingDir}} {{.Config.User}}'
