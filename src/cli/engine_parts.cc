@@ -61,6 +61,7 @@ engine::EngineConfig engine_config(const ServeArgs& args, int default_num_seqs, 
                                                          : engine::EngineConfig::Policy::kFcfs,
           .long_prefill_token_threshold = args.long_prefill_token_threshold,
           .max_num_queued_reqs = static_cast<int>(args.max_num_queued_reqs),
+          .max_num_queued_tokens = args.max_num_queued_tokens,
           .num_speculative_tokens = static_cast<int>(args.speculation.num_tokens)};
 }
 

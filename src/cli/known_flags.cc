@@ -153,7 +153,6 @@ constexpr Flag kSchedulerConfigKnown[] = {
     {"scheduler-reserve-full-isl", kBool, "true", "", W},
     {"disable-chunked-mm-input", kBool, "false", "", W},
     {"long-prefill-token-threshold-adaptive", kBool, "false", "", W},
-    {"max-num-queued-tokens", kInt, "0", "", R},
     {"stream-interval", kInt, "1", "", R},
     {"max-num-active-seqs", kInt, "", "", R},
     {"max-num-scheduled-tokens", kInt, "", "", R},

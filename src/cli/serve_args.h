@@ -39,7 +39,7 @@ struct ServeArgs {
   bool enforce_eager = false;
   int64_t max_mixed_batch_tokens = 2048;
   int64_t max_cudagraph_capture_size = 512, optimization_level = 2;
-  int64_t max_num_queued_reqs = 0;
+  int64_t max_num_queued_reqs = 0, max_num_queued_tokens = 0;  // 0: no limit
   struct Profiler {
     bool enabled = false;              // the server has /start_profile
     std::string dir = "vllm-profile";  // of traces

@@ -251,8 +251,13 @@ constexpr Flag kScheduler[] = {
      set<&ServeArgs::scheduling_policy>, "fcfs|priority"},
     {"long-prefill-token-threshold", FlagType::kInt, "0", "Most prompt tokens of one request in a step; 0 = no limit.",
      B, set_int<&ServeArgs::long_prefill_token_threshold, 0>},
-    {"max-num-queued-reqs", FlagType::kInt, "0", "Requests that may wait; more are refused with 503. 0 = no limit.", B,
+    {"max-num-queued-reqs", FlagType::kInt, "0",
+     "Sequences that may wait or run at once; more are refused with 503. 0 = no limit.", B,
      set_int<&ServeArgs::max_num_queued_reqs, 0, INT32_MAX>},
+    {"max-num-queued-tokens", FlagType::kHumanInt, "0",
+     "Prompt tokens of requests without a first token yet, from which on more requests are refused with 503: the time "
+     "to the first token that is bearable, times the tokens that are prefilled in it. 0 = no limit.",
+     B, set_int<&ServeArgs::max_num_queued_tokens, 0>},
 };
 
 constexpr Flag kLogging[] = {

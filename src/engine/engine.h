@@ -35,7 +35,8 @@ class Engine {
  public:
   virtual ~Engine() = default;
   /// Queue a sequence. kInvalidArgument if it can never run (prompt longer than the context or than the whole KV pool),
-  /// kResourceExhausted if the queue is full (--max-num-queued-reqs), kUnavailable when the engine is dead or stopping.
+  /// kResourceExhausted if it would go over a limit of the queue, whose name is the error's `param`
+  /// (max_num_queued_reqs, max_num_queued_tokens), kUnavailable when the engine is dead or stopping.
   /// After ok, exactly one output with a finish_reason follows, whatever happens.
   virtual Status submit(EngineRequest request) = 0;
   /// Ask a sequence to end; unknown ids are ignored. Its last output says kAbort, unless it finished first.
@@ -66,8 +67,9 @@ struct EngineConfig {
   // every decode waits for them. Few of them ride most cheaply; with many sequences, more are needed so that all get to
   // decode.
   int64_t mixed_batch_tokens_per_sequence = 8, min_mixed_batch_tokens = 512, max_mixed_batch_tokens = 0;
-  int max_num_queued_reqs = 0;     // 0 = no limit
-  int num_speculative_tokens = 0;  // drafts the device may add to a decode: it then yields 1..n+1 tokens a step
+  int max_num_queued_reqs = 0;        // sequences that wait or run; 0 = no limit
+  int64_t max_num_queued_tokens = 0;  // prompt tokens of sequences without a first token; 0 = no limit
+  int num_speculative_tokens = 0;     // drafts the device may add to a decode: it then yields 1..n+1 tokens a step
 };
 
 }  // namespace vllm::engine

@@ -136,27 +136,52 @@ TEST(Engine, RefusesWhatCanNeverRunAndUsedIds) {
 
 TEST(Engine, QueueIsBounded) {
   EngineConfig config = small_config();
-  config.max_num_queued_reqs = 3;
+  config.max_num_queued_reqs = 5;
   Inbox inbox;
   Gate gate;
   auto inner = device(config);
   auto engine = make(config, [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
-  for (RequestId id = 1; id <= 2; ++id) ASSERT_TRUE(engine->submit(request(id)));
-  while (engine->stats().num_running < 1) std::this_thread::sleep_for(1ms);
-  int accepted = 2;
-  Status last;
-  for (RequestId id = 3; id <= 20 && last; ++id) {
-    last = engine->submit(request(id));
-    accepted += last.has_value();
-  }
-  ASSERT_FALSE(last);
-  EXPECT_EQ(last.error().code, ErrorCode::kResourceExhausted);
-  EXPECT_GE(accepted, 4);  // two slots (the second may still wait for the gate) and three places
-  EXPECT_LE(accepted, 5);
+  for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(engine->submit(request(id)));
+  const auto submit = [&](RequestId id, int num_admitted) {
+    EngineRequest r = request(id);
+    r.num_admitted = num_admitted;
+    return engine->submit(r);
+  };
+  Status refused = submit(4, 3);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(refused.error().param, "max_num_queued_reqs");
+  EXPECT_TRUE(submit(4, 2));
+  EXPECT_TRUE(submit(5, 0));
+  EXPECT_FALSE(submit(6, 1));
   gate.open();
-  for (RequestId id = 1; id <= static_cast<RequestId>(accepted); ++id) inbox.wait_end(id);
-  EXPECT_TRUE(engine->submit(request(99)));
+  for (RequestId id = 1; id <= 5; ++id) inbox.wait_end(id);
+  EXPECT_TRUE(submit(99, 5));
   inbox.wait_end(99);
+}
+
+TEST(Engine, PromptTokensThatWaitAreBounded) {
+  EngineConfig config = small_config();
+  config.max_num_queued_tokens = 5;
+  Inbox inbox;
+  Gate gate;
+  auto inner = device(config);
+  auto engine = make(config, [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
+  for (RequestId id = 1; id <= 2; ++id) ASSERT_TRUE(engine->submit(request(id, 1000)));  // 3 tokens each
+  Status refused = engine->submit(request(3));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
+  EXPECT_EQ(refused.error().param, "max_num_queued_tokens");
+  gate.open();
+  for (RequestId id = 1; id <= 2; ++id) inbox.wait_tokens(id, 1);
+  EXPECT_TRUE(engine->submit(request(4)));  // both decode: their prompts wait no more
+  inbox.wait_end(4);
+  for (RequestId id = 1; id <= 2; ++id) engine->abort(id);
+  for (RequestId id = 1; id <= 2; ++id) inbox.wait_end(id);
+  for (RequestId id = 5; id <= 9; ++id) {  // what has ended is not counted any more either
+    ASSERT_TRUE(engine->submit(request(id)));
+    inbox.wait_end(id);
+  }
 }
 
 TEST(Engine, AbortEndsOnceWhateverItsState) {  // INV-2 INV-4

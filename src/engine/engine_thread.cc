@@ -49,16 +49,35 @@ Status EngineThread::submit(EngineRequest request) {
     if (phase_ == Phase::kDead) return error(ErrorCode::kUnavailable, "the engine is dead: {}", death_reason_);
     if (phase_ == Phase::kStopping) return error(ErrorCode::kUnavailable, "the server is shutting down");
     RETURN_IF_ERROR(scheduler_.check(request));
-    const size_t queued = inbox_.submits.size() + static_cast<size_t>(stats_.num_waiting);
-    // What was just sent may go straight to a free slot; once something waits, slots are not what is missing.
-    const int free_slots = stats_.num_waiting > 0 ? 0 : std::max(0, config_.max_num_seqs - stats_.num_running);
-    const size_t limit = static_cast<size_t>(config_.max_num_queued_reqs + free_slots);
-    if ((config_.max_num_queued_reqs > 0 && queued >= limit) || open_.size() >= kMaxOpenSequences)
-      return error(ErrorCode::kResourceExhausted, "{} requests are waiting already, no more are queued", queued);
-    if (!open_.insert(request.id).second) return invalid_argument("request id {} is in use", request.id);
+    RETURN_IF_ERROR(check_queue(request));
+    const size_t prompt_tokens = config_.max_num_queued_tokens > 0 ? request.prompt_token_ids.size() : 0;
+    if (!open_.emplace(request.id, prompt_tokens).second)
+      return invalid_argument("request id {} is in use", request.id);
+    queued_tokens_ += prompt_tokens;
     inbox_.submits.push_back(std::move(request));
   }
   wake_.notify_one();
+  return {};
+}
+
+// As vLLM's limits: on sequences with this one's, on tokens without it, so that a long prompt is not shut out for ever.
+Status EngineThread::check_queue(const EngineRequest& request) const {
+  if (request.num_admitted == 0) return {};  // came in with another choice of its prompt
+  const size_t after = open_.size() + static_cast<size_t>(request.num_admitted);
+  const auto most = static_cast<size_t>(config_.max_num_queued_reqs),
+             most_tokens = static_cast<size_t>(config_.max_num_queued_tokens);
+  if (after > kMaxOpenSequences || (most > 0 && after > most)) {
+    Error e = error(ErrorCode::kResourceExhausted, "The server is busy: {} requests wait or run. Try again later.",
+                    open_.size());
+    e.param = "max_num_queued_reqs";
+    return e;
+  }
+  if (most_tokens > 0 && queued_tokens_ >= most_tokens) {
+    Error e = error(ErrorCode::kResourceExhausted, "The server has a backlog of {} prompt tokens. Try again later.",
+                    queued_tokens_);
+    e.param = "max_num_queued_tokens";
+    return e;
+  }
   return {};
 }
 
@@ -199,8 +218,13 @@ void EngineThread::deliver() {
   profile::PhaseScope phase("deliver");
   {
     std::lock_guard lock(mutex_);
-    for (const EngineOutput& output : outputs_)
-      if (output.finish_reason) open_.erase(output.id);
+    for (const EngineOutput& output : outputs_) {
+      if (!output.finish_reason && (config_.max_num_queued_tokens == 0 || output.new_token_ids.empty())) continue;
+      const auto it = open_.find(output.id);
+      if (it == open_.end()) continue;
+      queued_tokens_ -= std::exchange(it->second, 0);
+      if (output.finish_reason) open_.erase(it);
+    }
   }
   sink_(std::exchange(outputs_, {}));
 }

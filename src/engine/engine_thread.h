@@ -5,7 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "engine/engine.h"
 #include "engine/exec/executor.h"
@@ -41,6 +41,8 @@ class EngineThread final : public Engine {
   };
   enum class Phase { kServing, kStopping, kDead };
 
+  Status check_queue(const EngineRequest& request) const;  // with the mutex held
+
   // Engine thread only.
   void run();
   void loop();
@@ -63,7 +65,9 @@ class EngineThread final : public Engine {
   mutable std::mutex mutex_;      // guards everything down to stats_
   std::condition_variable wake_;  // the engine thread's one wait
   Inbox inbox_;
-  std::unordered_set<RequestId> open_;  // submitted, last output not yet handed to the sink
+  // Submitted, last output not yet handed to the sink; with the prompt's tokens until its first one is out.
+  std::unordered_map<RequestId, size_t> open_;
+  size_t queued_tokens_ = 0;  // the sum of open_; 0 without --max-num-queued-tokens
   Phase phase_ = Phase::kServing;
   Time deadline_ = Time::max();  // of kStopping
   std::string death_reason_;

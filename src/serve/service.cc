@@ -13,6 +13,7 @@
 #include "base/queue.h"
 #include "base/version.h"
 #include "serve/generation.h"
+#include "serve/priority.h"
 #include "serve/prompts.h"
 
 namespace vllm::serve {
@@ -312,6 +313,8 @@ api::MaybeError Service::Impl::submit(Job job) {
     if (!words) return words.error();
     sampling.bad_words = std::move(*words);
   }
+  const api::ApiResult<int> priority = priority_of(*job.http, request);
+  if (!priority) return priority.error();
   const std::string& header_id = job.http->header("x-request-id");
   const std::string id = !header_id.empty() ? header_id : request.request_id ? *request.request_id : api::random_id();
   api::AnswerHead head{
@@ -342,11 +345,10 @@ api::MaybeError Service::Impl::submit(Job job) {
       // Choices of one prompt must differ, and do so in the same way each time a seed is given.
       sequence.sampling.seed =
           api::has_seed(request) ? job.sampling[p].seed + static_cast<uint64_t>(i) : random_key().lo;
-      if (config.priority_scheduling) {
-        sequence.priority = static_cast<int>(std::clamp<int64_t>(request.priority, INT32_MIN, INT32_MAX));
-      }
+      if (config.priority_scheduling) sequence.priority = *priority;
       sequence.arrival_time_s = job.arrival_s;
       sequence.cache_salt = request.cache_salt.value_or("");
+      sequence.num_admitted = i == 0 ? job.options.n : 0;
       Generation::ChoiceSpec choice;
       choice.id = sequence.id;
       choice.max_tokens = sequence.sampling.max_tokens;
@@ -372,8 +374,12 @@ api::MaybeError Service::Impl::submit(Job job) {
   for (EngineRequest& sequence : sequences) {
     Status status = current->submit(std::move(sequence));
     if (status) continue;
-    if (metrics && status.error().code == ErrorCode::kResourceExhausted) metrics->on_rejected("max_num_queued_reqs");
-    generation->fail(std::move(held), api::from_error(status.error()));
+    Error error = status.error();
+    if (error.code == ErrorCode::kResourceExhausted) {
+      if (metrics) metrics->on_rejected(error.param);
+      error.param.clear();  // a flag's name, not a field's
+    }
+    generation->fail(std::move(held), api::from_error(error));
     std::lock_guard lock(mutex);
     for (RequestId other : generation->ids()) open_sequences.erase(other);
     return std::nullopt;

@@ -85,6 +85,34 @@ TEST_F(ServiceTest, FansOutPromptsAndChoices) {
   EXPECT_EQ(ask("", R"({"prompt":["a","b"],"n":16384,"max_tokens":1})")->head.status, 400);
 }
 
+TEST_F(ServiceTest, APriorityHeaderWinsOverTheBody) {
+  config.priority_scheduling = true;
+  start();
+  const auto send_with = [&](std::string header) {
+    auto writer = std::make_shared<FakeWriter>();
+    service->completions({.method = "POST",
+                          .path = "/v1/completions",
+                          .headers = {{"content-type", "application/json"}, {"x-vllm-priority", std::move(header)}},
+                          .body = R"({"prompt":"x","max_tokens":1,"priority":3})"},
+                         writer);
+    EXPECT_TRUE(writer->wait());
+    return writer;
+  };
+  send_with("-10");
+  send_with("");
+  send_with("+9999999999");
+  auto requests = engine.wait_requests(3);
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_EQ(requests[0].priority, -10);
+  EXPECT_EQ(requests[1].priority, 3);
+  EXPECT_EQ(requests[2].priority, INT32_MAX);
+  for (const char* wrong : {"high", "1.5", "+", "+-1", "-", "1 2", "99999999999999999999"}) {
+    auto answer = send_with(wrong);
+    EXPECT_EQ(answer->head.status, 400) << wrong;
+    EXPECT_THAT(answer->body, HasSubstr("X-Vllm-Priority"));
+  }
+}
+
 TEST_F(ServiceTest, ADisconnectAbortsEverySequence) {
   engine.manual = true;
   auto writer = send("", R"({"prompt":"x","n":2,"stream":true,"max_tokens":9})");
@@ -143,11 +171,12 @@ TEST_F(ServiceTest, EngineErrorsAreAnsweredOnceAndEndTheOthers) {
 }
 
 TEST_F(ServiceTest, ARefusedSequenceAnswersBeforeAnyHead) {
-  engine.refuse = Error{ErrorCode::kResourceExhausted, "the queue is full", {}};
+  engine.refuse = Error{ErrorCode::kResourceExhausted, "the queue is full", "max_num_queued_reqs"};
   engine.refuse_after = 1;
   engine.manual = true;
   auto writer = ask("", R"({"prompt":"x","n":2,"stream":true})");
   EXPECT_EQ(writer->head.status, 503);
+  EXPECT_THAT(writer->body, HasSubstr("\"param\":null"));
   EXPECT_FALSE(writer->streaming);
   EXPECT_TRUE(engine.wait_aborted(engine.wait_requests(1)[0].id));
 }

@@ -54,6 +54,8 @@ struct EngineRequest {
   int priority = 0;           // lower runs first, under --scheduling-policy priority
   double arrival_time_s = 0;  // steady clock; 0 = now
   std::string cache_salt;     // isolates the prefix cache between tenants
+  // Sequences that are let in, or refused, with this one: n for the first choice of a prompt, 0 for the others.
+  int num_admitted = 1;
 };
 
 /// What one step (or an abort) produced for one sequence.
