@@ -35,7 +35,7 @@ void fields(Io& io, T& v) {
 }
 template <typename Io, Is<StepInput> T>
 void fields(Io& io, T& v) {
-  io(v.step, v.graph_key, v.ended, v.starts, v.block_deltas, v.work);
+  io(v.step, v.ended, v.starts, v.block_deltas, v.work);
 }
 template <typename Io, Is<GrammarMask> T>
 void fields(Io& io, T& v) {

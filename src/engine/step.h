@@ -48,7 +48,6 @@ struct SlotWork {
 
 struct StepInput {
   StepId step = 0;
-  int32_t graph_key = 0;          // padded batch size of the CUDA graph, 0 = eager; the same for all ranks
   std::vector<SlotId> ended;      // slots whose sequence left; applied first
   std::vector<SlotStart> starts;  // then these
   std::vector<BlockDelta> block_deltas;
@@ -93,7 +92,7 @@ struct StepResult {
 /// and kinds, short and overlong input, and counts that the input is too short for; memory stays within a small
 /// multiple of the input. There is one byte form of a value: whatever decodes, encodes to the same bytes. Ranges (slot
 /// ids, page ids) are the reader's to check, who knows them.
-inline constexpr uint16_t kStepVersion = 2;
+inline constexpr uint16_t kStepVersion = 3;
 std::string encode(const StepInput&);
 std::string encode(const SampleInput&);
 std::string encode(const StepResult&);

@@ -20,7 +20,6 @@ inline StepInput sample_step_input() {
   sampling.logprob_token_ids = {4};
   StepInput v;
   v.step = 0x1122334455667788u;
-  v.graph_key = 64;
   v.ended = {3, 1};
   v.starts.push_back(
       {.slot = 1, .token_ids = {1, 2, 3}, .num_prompt_tokens = 2, .num_computed_tokens = 1, .sampling = sampling});
