@@ -94,6 +94,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // The answer that a handler is making, from the call to its last byte.
   struct Answer {
+    // Clang takes a nested class with default values for one that can't be made from nothing until its outer class
+    // ends.
+    explicit Answer(std::shared_ptr<Exchange> e) : exchange(std::move(e)) {}
     std::shared_ptr<Exchange> exchange;
     bool ended = false;      // nothing follows
     bool streaming = false;  // its head is out

@@ -40,7 +40,7 @@ Connection::Awaitable<Connection::Next> Connection::run_handler(const Decision& 
       connection.app_->end_request();
     }
   } end{*this, exchange};
-  answer_.emplace().exchange = exchange;
+  answer_.emplace(exchange);
   answer_->last_output = Clock::now();
   {
     auto writer = Exchange::make_writer(exchange);
