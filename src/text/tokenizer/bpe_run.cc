@@ -32,8 +32,12 @@ void Bpe::Run::cut_bytes(std::string_view text, size_t begin, size_t end) {
   if (bpe_.options_.ignore_merges) {
     if (const TokenId id = bpe_.words_.find(word); id >= 0) return append(id);
   }
+  const auto length = [&](size_t pos) {  // of the character there; of a byte that starts none, 1
+    const auto lead = static_cast<unsigned char>(word[pos]);
+    return lead < 0xC0 ? size_t{1} : lead < 0xE0 ? size_t{2} : lead < 0xF0 ? size_t{3} : size_t{4};
+  };
   size_t done = 0;
-  for (size_t cut = 1; cut < word.size(); ++cut) {
+  for (size_t cut = length(0); cut < word.size(); cut += length(cut)) {
     const auto previous = static_cast<unsigned char>(word[cut - 1]), next = static_cast<unsigned char>(word[cut]);
     if (next < 0xC0 || previous < 0x80 || bpe_.seams_.joins_bytes(word, cut)) continue;
     push(text, begin + done, begin + cut, true);

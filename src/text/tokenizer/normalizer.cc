@@ -1,6 +1,7 @@
 #include "text/tokenizer/normalizer.h"
 
 #include <algorithm>
+#include <array>
 
 #include "text/tokenizer/base64.h"
 #include "text/tokenizer/unicode.h"
@@ -170,32 +171,67 @@ bool stands_alone(char32_t c) {
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-void apply_bert(const NormalizeBert& rule, std::string& text) {
+// A run without ASCII, but for characters that are dropped.
+void append_bert_run(const NormalizeBert& rule, std::string_view run, std::string& out) {
   const CharClasses& classes = CharClasses::get();
-  std::string out;
-  out.reserve(text.size() + text.size() / 8);
-  for (size_t pos = 0; pos < text.size();) {
+  std::string clean;
+  for (size_t pos = 0; pos < run.size();) {
     const size_t begin = pos;
-    const char32_t code = read_char(text, pos);
+    const char32_t code = read_char(run, pos);
     const int cls = classes[code];
     if (rule.clean_text) {
-      const bool kept = code == '\t' || code == '\n' || code == '\r';
-      if (!kept && (code == 0xFFFD || (cls & kInvisible) != 0)) continue;
+      if (code == 0xFFFD || (cls & kInvisible) != 0) continue;
       if (cls & kSpace) {
-        out += ' ';
+        clean += ' ';
         continue;
       }
     }
     const bool alone = rule.handle_chinese_chars && stands_alone(code);
-    if (alone) out += ' ';
-    out.append(text, begin, pos - begin);
-    if (alone) out += ' ';
+    if (alone) clean += ' ';
+    clean.append(run, begin, pos - begin);
+    if (alone) clean += ' ';
   }
   if (rule.strip_accents) {
-    out = normalize_unicode(out, false, false);
-    strip_marks(out, kNonspacing);
+    clean = normalize_unicode(clean, false, false);
+    strip_marks(clean, kNonspacing);
   }
-  text = rule.lowercase ? lowercase(out) : std::move(out);
+  out += rule.lowercase ? lowercase(clean) : clean;
+}
+
+// ASCII goes through a table. Characters of the main block of Chinese and Japanese stay as they are; like ASCII they
+// neither decompose nor reorder, so that what lies between can be normalized by itself.
+void apply_bert(const NormalizeBert& rule, std::string& text) {
+  const CharClasses& classes = CharClasses::get();
+  std::array<char, 128> ascii;  // 0: dropped, if the text is cleaned
+  for (size_t i = 0; i < ascii.size(); ++i) {
+    const auto code = static_cast<char32_t>(i);
+    const bool blank = code == '\t' || code == '\n' || code == '\r' || code == ' ';
+    ascii[i] = static_cast<char>(i);
+    if (rule.clean_text) ascii[i] = blank ? ' ' : classes.is(code, kInvisible) ? '\0' : ascii[i];
+    if (rule.lowercase && code >= 'A' && code <= 'Z') ascii[i] = static_cast<char>(i + 32);
+  }
+  std::string out;
+  out.reserve(text.size() + text.size() / 2);
+  const auto byte = [&](size_t pos) { return static_cast<unsigned char>(text[pos]); };
+  const auto is_ideograph = [&](size_t pos) {  // U+4E00 to U+9FFF
+    return byte(pos) >= 0xE4 && byte(pos) <= 0xE9 && (byte(pos) > 0xE4 || byte(pos + 1) >= 0xB8);
+  };
+  const auto is_dropped = [&](size_t pos) { return rule.clean_text && byte(pos) < 0x80 && ascii[byte(pos)] == 0; };
+  for (size_t pos = 0; pos < text.size();) {
+    if (byte(pos) < 0x80 && !is_dropped(pos)) {
+      out += ascii[byte(pos++)];
+    } else if (is_ideograph(pos)) {
+      if (rule.handle_chinese_chars) out += ' ';
+      out.append(text, pos, 3);
+      if (rule.handle_chinese_chars) out += ' ';
+      pos += 3;
+    } else {
+      const size_t begin = pos;
+      while (pos < text.size() && (byte(pos) < 0x80 ? is_dropped(pos) : !is_ideograph(pos))) ++pos;
+      append_bert_run(rule, std::string_view(text).substr(begin, pos - begin), out);
+    }
+  }
+  text = std::move(out);
 }
 
 void apply_form(NormalizeForm form, std::string& text) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/tokenizer/ascii_run.h"
 #include "text/tokenizer/unicode.h"
 #include "text/tokenizer/utf8.h"
 
@@ -144,12 +145,63 @@ void add_words(const std::vector<Part>& parts, SplitBehavior behavior, std::vect
       previous = part.is_match;
     }
   }
-  std::erase_if(words, [](const Word& word) { return word.begin == word.end; });
+  words.erase(std::remove_if(words.begin() + static_cast<std::ptrdiff_t>(first), words.end(),
+                             [](const Word& word) { return word.begin == word.end; }),
+              words.end());
+}
+
+// The same for rules by single characters or bytes, without a list of parts. `read(pos)` says whether there is a match
+// at `pos` and moves past it; ASCII letters never match.
+template <typename Read>
+void cut_at_chars(std::string_view text, Word word, SplitBehavior behavior, Read read, std::vector<Word>& words) {
+  const char* const end = text.data() + word.end;
+  uint32_t done = word.begin;
+  bool previous = false;  // the last word is a match that ends where `done` is
+  for (size_t pos = word.begin; pos < word.end;) {
+    pos = static_cast<size_t>(skip_ascii_letters(text.data() + pos, end) - text.data());
+    if (pos >= word.end) break;
+    const auto begin = static_cast<uint32_t>(pos);
+    if (!read(pos)) continue;
+    if (done < begin) words.push_back({done, begin});
+    previous = previous && done == begin;
+    done = static_cast<uint32_t>(pos);
+    if (behavior == SplitBehavior::kContiguous && previous)
+      words.back().end = done;
+    else if (behavior != SplitBehavior::kRemoved)
+      words.push_back({begin, done});
+    previous = true;
+  }
+  if (done < word.end) words.push_back({done, word.end});
+}
+
+// True if the step was one of those.
+bool cut_by_chars(const SplitStep& step, const Words& words, std::vector<Word>& out) {
+  const auto* rule = std::get_if<CharRule>(&step.matcher);
+  const bool simple = step.behavior == SplitBehavior::kIsolated || step.behavior == SplitBehavior::kContiguous ||
+                      step.behavior == SplitBehavior::kRemoved;
+  if (!rule || !simple || step.invert) return false;
+  const int wanted = *rule == CharRule::kNumeric ? kNumber : *rule == CharRule::kPunctuation ? kPunctuation : kSpace;
+  const CharClasses& classes = CharClasses::get();
+  for (const Word& word : words.words) {
+    if (*rule == CharRule::kNumericByte)
+      cut_at_chars(
+          words.text, word, step.behavior,
+          [&](size_t& pos) { return is_numeric_byte(static_cast<unsigned char>(words.text[pos++])); }, out);
+    else
+      cut_at_chars(
+          words.text, word, step.behavior, [&](size_t& pos) { return classes.is(read_char(words.text, pos), wanted); },
+          out);
+  }
+  return true;
 }
 
 Status run_step(const SplitStep& step, Words& words) {
   std::vector<Word> out;
   out.reserve(words.words.size() + words.text.size() / 4);
+  if (cut_by_chars(step, words, out)) {
+    words.words = std::move(out);
+    return Status::ok();
+  }
   std::vector<Part> parts;
   std::vector<uint32_t> ends;
   const auto* known = std::get_if<const KnownSplit*>(&step.matcher);
@@ -167,9 +219,7 @@ Status run_step(const SplitStep& step, Words& words) {
     if (step.invert) {
       for (Part& part : parts) part.is_match = !part.is_match;
     }
-    std::vector<Word> cut;
-    add_words(parts, step.behavior, cut);
-    out.insert(out.end(), cut.begin(), cut.end());
+    add_words(parts, step.behavior, out);
   }
   words.words = std::move(out);
   return Status::ok();

@@ -60,6 +60,27 @@ void replace_all(std::string& text, std::string_view from, char to) {
   text.erase(out, done - out);
 }
 
+std::string_view word_text(const Words& words, const Word& word) {
+  return words.text.substr(word.begin, word.end - word.begin);
+}
+
+// A word of WordPiece or Unigram; short ones are remembered.
+template <typename Subwords>
+void encode_cached(const Subwords& subwords, const Words& words, const Word& word, WordCache& cache,
+                   std::vector<TokenId>& ids) {
+  const std::string_view text = word_text(words, word);
+  if (text.size() > WordKey::kMaxBytes) return subwords.encode(text, ids);
+  const WordKey key = WordKey::make(text.data(), text.size(), words.text.size() - word.begin, false);
+  const size_t place = cache.place_of(key), before = ids.size();
+  if (const WordCache::Slot* slot = cache.find(key, place)) {
+    ids.insert(ids.end(), slot->ids, slot->ids + slot->count());
+    return;
+  }
+  subwords.encode(text, ids);
+  const size_t count = ids.size() - before;
+  if (count > 0 && count <= WordCache::Slot::kMaxIds) cache.remember(key, place, ids.data() + before, count);
+}
+
 std::variant<Bpe, WordPiece, Unigram> make_subwords(const Vocabulary& vocabulary, TokenizerParts& parts, bool blanks) {
   parts.bpe.blanks = blanks;
   if (parts.word_piece) return WordPiece(vocabulary, *parts.word_piece);
@@ -254,8 +275,10 @@ Status SubwordTokenizer::encode_words(std::string_view text, bool at_start, Sink
     return Status::ok();
   }
   const auto encode_all = [&](const auto& subwords) {
-    for (const Word& word : words.words)
-      subwords.encode(words.text.substr(word.begin, word.end - word.begin), sink.ids);
+    if (words.words.size() == 1) return subwords.encode(word_text(words, words.words[0]), sink.ids);
+    std::unique_ptr<WordCache> cache = word_caches_.take();
+    for (const Word& word : words.words) encode_cached(subwords, words, word, *cache, sink.ids);
+    word_caches_.put(std::move(cache));
   };
   if (const auto* word_piece = std::get_if<WordPiece>(&subwords_))
     encode_all(*word_piece);

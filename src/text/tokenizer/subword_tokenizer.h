@@ -16,6 +16,7 @@
 #include "text/tokenizer/pre_tokenizer.h"
 #include "text/tokenizer/unigram.h"
 #include "text/tokenizer/vocabulary.h"
+#include "text/tokenizer/word_cache.h"
 #include "text/tokenizer/word_piece.h"
 
 namespace vllm::text {
@@ -82,6 +83,7 @@ class SubwordTokenizer final : public Tokenizer {
   // Given: BPE reads ' ' as ▁, and neither normalizer_ nor pre_tokenizer_ has anything else to do to a text.
   std::optional<Prefix> blanks_;
   std::variant<Bpe, WordPiece, Unigram> subwords_;
+  mutable WordCachePool word_caches_;  // of WordPiece and Unigram; BPE has its own
   AddedTokenMatcher raw_matcher_, normalized_matcher_;
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;

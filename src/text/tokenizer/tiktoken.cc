@@ -196,7 +196,7 @@ Result<TokenizerParts> parse_tiktoken(std::string_view text) {
   // Ranks may leave holes, which a special token then fills (p50k_base).
   std::vector<std::string> tokens;
   tokens.reserve(ranked.size());
-  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (auto& [rank, token] : ranked) {
     if (rank < tokens.size()) return invalid_argument("rank {} is used twice", rank);
     if (rank > ranked.size() + 16) return invalid_argument("rank {} is out of range", rank);

@@ -34,6 +34,13 @@ size_t valid_utf8_prefix(std::string_view text) {
         continue;
       }
     }
+    // Runs of characters of three bytes whose second byte has no narrower range, as Chinese and Japanese are.
+    while (text.size() - pos >= 3) {
+      const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[pos + i]); };
+      if (byte(0) < 0xE1 || byte(0) > 0xEC || (byte(1) & 0xC0) != 0x80 || (byte(2) & 0xC0) != 0x80) break;
+      pos += 3;
+    }
+    if (pos == text.size()) break;
     const Utf8Step step = next_utf8(text.substr(pos));
     if (step.state != Utf8State::kChar) return pos;
     pos += step.length;

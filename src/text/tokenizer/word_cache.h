@@ -94,7 +94,7 @@ class WordCache {
   LongSlot& long_slot(std::string_view word) { return (*long_)[hash_bytes(word, seed_) >> (64 - kLongBits)]; }
 
  private:
-  static constexpr int kSetBits = 14, kLongBits = 11;
+  static constexpr int kSetBits = 15, kLongBits = 12;
   struct alignas(64) Set {  // a cache line
     Slot slots[2];
     Slot& operator[](size_t i) { return slots[i]; }
@@ -105,7 +105,7 @@ class WordCache {
       std::make_unique<decltype(long_)::element_type>();
 };
 
-/// Caches (1.2 MB each) that are lent out: as many as encode() runs at once, of which eight are kept.
+/// Caches (2.4 MB each) that are lent out: as many as encode() runs at once, of which eight are kept.
 class WordCachePool {
  public:
   WordCachePool() = default;
