@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """KL divergence of a quantized file to its own dequantized float32 model, ours beside llama.cpp's.
 
-    kl.py MODEL.gguf TOKENIZER_FOLDER --llama LLAMA_BUILD/bin [--binary build/release/bin/model_logits] [--chunks 8] [--record docs/measurements/kl.jsonl]
+    kl.py MODEL.gguf TOKENIZER_FOLDER --llama LLAMA_BUILD/bin [--binary build/release/bin/model_logits] [--chunks 8] [--theirs KL]
+          [--record docs/measurements/kl.jsonl]
 
 Both engines see the same chunks of 512 forced tokens (licence texts of Debian's base system) and are judged on the second half
-of each, as llama-perplexity does; llama.cpp runs with --no-repack. Prints mean KL of each and the ratio; the limit is 1.1.
+of each, as llama-perplexity does; llama.cpp runs with --no-repack, or is not run where --theirs has its figure from an earlier
+run (same files and chunks: most of the time is its). Prints mean KL of each and the ratio; the limit is 1.1.
 Needs numpy, tokenizers and a llama.cpp build (llama-quantize, llama-perplexity).
 """
 import argparse
@@ -50,6 +52,7 @@ def main():
     args.add_argument("--llama", type=pathlib.Path, required=True)
     args.add_argument("--binary", default="build/release/bin/model_logits")
     args.add_argument("--chunks", type=int, default=8)
+    args.add_argument("--theirs", type=float)
     args.add_argument("--record", type=pathlib.Path, help="append the figures there, a JSON object a line")
     args = args.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -58,11 +61,13 @@ def main():
         (work / "text").write_text(text)
         float_model = work / "float32.gguf"
         run(args.llama / "llama-quantize", "--allow-requantize", args.model, float_model, "F32")
-        base = work / "base.kld"
-        common = ["-f", work / "text", "-c", CONTEXT, "-b", CONTEXT, "--chunks", args.chunks, "-t", 2, "--no-repack", "--kl-divergence-base", base]
-        run(args.llama / "llama-perplexity", "-m", float_model, *common)
-        report = run(args.llama / "llama-perplexity", "-m", args.model, *common, "--kl-divergence")
-        theirs = float(re.search(r"Mean\s+KLD:\s+([0-9.eE+-]+)", report).group(1))
+        theirs = args.theirs
+        if theirs is None:
+            base = work / "base.kld"
+            common = ["-f", work / "text", "-c", CONTEXT, "-b", CONTEXT, "--chunks", args.chunks, "-t", 2, "--no-repack", "--kl-divergence-base", base]
+            run(args.llama / "llama-perplexity", "-m", float_model, *common)
+            report = run(args.llama / "llama-perplexity", "-m", args.model, *common, "--kl-divergence")
+            theirs = float(re.search(r"Mean\s+KLD:\s+([0-9.eE+-]+)", report).group(1))
 
         tokenizer = Tokenizer.from_file(str(pathlib.Path(args.tokenizer, "tokenizer.json")))
         ids = tokenizer.encode(text).ids
@@ -85,7 +90,7 @@ def main():
         row = {"date": datetime.date.today().isoformat(), "machine": cpu(), "commit": commit, "command": f"tests/parity/kl.py --chunks {args.chunks}",
                "load": f"{pathlib.Path(args.model).name}, {count} forced tokens", "metric": "mean KL", "unit": "nat"}
         with args.record.open("a") as f:
-            for engine, value in (("vllm.cpp", ours), ("llama.cpp --no-repack", theirs)):
+            for engine, value in (("vllm.cpp", ours), ("llama.cpp --no-repack", theirs))[:1 if args.theirs else 2]:
                 f.write(json.dumps({**row, "engine": engine, "value": round(float(value), 6)}) + "\n")
     sys.exit(int(ours > 1.1 * theirs))
 
