@@ -109,7 +109,8 @@ void Bpe::Run::resolve_new(const Waiting& waiting) {
   }
   found_.clear();
   merge(word, waiting.piece);
-  if (word.size() <= WordKey::kMaxBytes && found_.size() <= WordCache::Slot::kMaxIds && !found_.empty())
+  if (found_.empty()) return;  // only unknown characters, which vanish
+  if (word.size() <= WordKey::kMaxBytes && found_.size() <= WordCache::Slot::kMaxIds)
     cache_->remember(waiting.key, waiting.place, found_.data(), found_.size());
   else if (slot && found_.size() <= WordCache::LongSlot::kMaxIds)
     slot->set(word, waiting.piece, found_.data(), found_.size());
