@@ -90,6 +90,7 @@ TEST(PagedAttentionCuda, MatchesTheReferenceOnEveryCase) {
   REQUIRE_GPU();
   unsigned seed = fresh_seed();
   for (const AttentionCase& c : attention_cases()) {
+    if (info(c.dtype).block_bytes == 1) continue;  // an 8-bit cache's rows are of another type than it: a test below
     run_once({c, c.dtype}, seed++);
     if (c.dtype != kF32) {
       run_once({.c = c, .dtype = c.dtype, .plain = true}, seed++);

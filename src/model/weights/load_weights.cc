@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include "model/weights/decoder_weights.h"
 #include "model/weights/dummy_numbers.h"
 #include "model/weights/source_matrix.h"
@@ -98,7 +101,10 @@ class Loader {
 
   // `to_pack`: for the linear op, which may want it in another form.
   Result<LinearWeight> matrix(TensorId id, int layer, bool to_pack) {
-    if (source_.dummy()) return dummy(id, layer);
+    if (source_.dummy()) {
+      const LinearWeight w = dummy(id, layer);
+      return to_pack ? pack(w, false) : w;
+    }
     ASSIGN_OR_RETURN(const SourceMatrix m, source_.matrix(id, layer));
     source_.advance(m.bytes());
     const DType from = m.tensor->dtype, dtype = is_quantized(from) ? from : options_.dtype;
@@ -139,10 +145,12 @@ class Loader {
     const double scale = dummy_scale(k);
     const uint64_t seed = dummy_seed(id, layer);
     pool_.parallel_for(n, [&](int64_t r, int) {
-      for (int64_t i = 0; i < k; ++i) {
-        float x = dummy_number(seed, r, i, scale);
+      float x[256];
+      for (int64_t i = 0; i < k; i += std::ssize(x)) {
+        const int64_t count = std::min<int64_t>(std::ssize(x), k - i);
+        for (int64_t j = 0; j < count; ++j) x[j] = dummy_number(seed, r, i + j, scale);
         std::byte* at = out.data() + stride * static_cast<size_t>(r) + row_bytes(options_.dtype, i);
-        convert_row(reinterpret_cast<const std::byte*>(&x), DType::kFloat32, at, options_.dtype, 1);
+        convert_row(reinterpret_cast<const std::byte*>(x), DType::kFloat32, at, options_.dtype, count);
       }
     });
     weights_.bytes += out.size();
