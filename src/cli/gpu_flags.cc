@@ -25,9 +25,8 @@ Status set_kv_dtype(ServeArgs& args, const FlagValue& value) {
 
 constexpr Flag kCache[] = {
     {"kv-cache-dtype", FlagType::kString, "auto",
-     "Type of keys and values in the cache: auto (the model's); fp8 (fp8_e4m3), which holds twice as many tokens; or, "
-     "on "
-     "the CPU, int8_per_token_head, as small and nearer to the model's.",
+     "Type of keys and values in the cache: auto (the model's); fp8 (fp8_e4m3), with twice as many tokens; on CPUs "
+     "also int8_per_token_head, as small and nearer to the model's.",
      B, set_kv_dtype, "auto|float16|bfloat16|fp8|fp8_e4m3|fp8_e5m2|int8_per_token_head"},
     {"gpu-memory-utilization", FlagType::kFloat, "0.92",
      "Share of the GPU's memory that weights, activations and KV cache may fill together.", B, set_utilization},
