@@ -78,7 +78,7 @@ TEST_F(FindModel, DownloadsOnceAndThenUsesTheCache) {
   options.revision = FakeHub::kCommit;
   EXPECT_EQ(*find_model("acme/tiny", options), snapshot());
   EXPECT_EQ(hub.requests().size(), asked + 1);
-  hub.fault = [](const TestRequest&, TestResponse& response) { response = {.status = 500}; };
+  hub.set_fault([](const TestRequest&, TestResponse& response) { response = {.status = 500}; });
   options.revision = "";
   EXPECT_EQ(*find_model("acme/tiny", options), snapshot());  // the hub is down: the copy will do
 }

@@ -35,8 +35,14 @@ TestResponse with_range(const TestRequest& request, const std::string& body) {
 
 TestResponse FakeHub::answer(const TestRequest& request) {
   TestResponse response = answer_well(request);
-  fault(request, response);
+  std::lock_guard lock(fault_mutex_);
+  fault_(request, response);
   return response;
+}
+
+void FakeHub::set_fault(Fault fault) {
+  std::lock_guard lock(fault_mutex_);
+  fault_ = std::move(fault);
 }
 
 TestResponse FakeHub::answer_well(const TestRequest& request) {

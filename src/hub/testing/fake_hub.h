@@ -1,8 +1,9 @@
 #pragma once
 // A model hub of one repository on loopback: the list, the files, large ones on "another host" (localhost in place of
-// 127.0.0.1), with ranges, tokens and gates. `fault` may change any answer.
+// 127.0.0.1), with ranges, tokens and gates. What is public is set before the first request; a fault at any time.
 #include <functional>
 #include <map>
+#include <mutex>
 #include <string>
 
 #include "hub/testing/http_test_server.h"
@@ -24,7 +25,10 @@ class FakeHub {
   std::map<std::string, File> files;
   std::string needed_token;  // empty: public
   bool gated = false;
-  std::function<void(const TestRequest&, TestResponse&)> fault = [](const TestRequest&, TestResponse&) {};
+
+  using Fault = std::function<void(const TestRequest&, TestResponse&)>;
+  /// Let `fault` change any answer from now on; none that is under way still uses the one before.
+  void set_fault(Fault fault);
 
   std::string url() const { return server_.url(); }
   std::vector<TestRequest> requests() const { return server_.requests(); }
@@ -38,6 +42,8 @@ class FakeHub {
   TestResponse list_files();
   TestResponse resolve(const TestRequest& request, const std::string& path);
 
+  std::mutex fault_mutex_;
+  Fault fault_ = [](const TestRequest&, TestResponse&) {};
   HttpTestServer server_;
 };
 
