@@ -39,7 +39,7 @@ class Table:
         more = at_most is None and (reach is None or reach > 1)
         best = max if more else min
         name, theirs = best(peers.items(), key=lambda item: statistics.median(item[1])) if peers else (None, None)
-        row = {"date": datetime.date.today().isoformat(), "machine": cpu(), "commit": self.commit, "command": "tests/peers/cpu_table.py", "load": load, "metric": metric,
+        row = {"date": datetime.date.today().isoformat(), "machine": cpu(), "commit": self.commit, "command": "bench/cpu_table.py", "load": load, "metric": metric,
                "value": round(statistics.median(ours), 3), "best": round(best(ours), 3), "rounds": len(ours), "unit": unit}
         if theirs:
             row |= {"peer": name, "peer_value": round(statistics.median(theirs), 3), "peer_best": round(best(theirs), 3),

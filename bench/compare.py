@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 LOADS = [(128, 128, 1, 4), (128, 128, 32, 32)]
 
@@ -118,7 +118,7 @@ def main():
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("a") as f:
         for (name, load, metric, unit), values in figures.items():
-            row = {"date": datetime.date.today().isoformat(), "machine": cpu(), "commit": commit, "command": "tests/peers/compare.py", "engine": name, "load": load,
+            row = {"date": datetime.date.today().isoformat(), "machine": cpu(), "commit": commit, "command": "bench/compare.py", "engine": name, "load": load,
                    "metric": metric, "value": round(statistics.median(values), 3), "min": round(min(values), 3), "max": round(max(values), 3), "rounds": len(values), "unit": unit}
             f.write(json.dumps(row) + "\n")
             print(f"{name:16} {load:12} {metric:18} {row['value']:10.2f} {unit}  ({row['min']:.2f} to {row['max']:.2f})")
