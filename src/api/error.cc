@@ -65,7 +65,7 @@ ApiError from_error(const Error& error) {
     case ErrorCode::kInvalidArgument: return {400, "BadRequestError", error.message, param, false};
     case ErrorCode::kNotFound: return {404, "NotFoundError", error.message, param, false};
     case ErrorCode::kPermissionDenied: return {403, "PermissionDeniedError", error.message, param, false};
-    case ErrorCode::kResourceExhausted:
+    case ErrorCode::kResourceExhausted: return {503, "Service Unavailable", error.message, param, false};
     case ErrorCode::kUnavailable: return {503, "ServiceUnavailableError", error.message, param, false};
     case ErrorCode::kUnimplemented: return {501, "NotImplementedError", error.message, param, false};
     case ErrorCode::kCancelled: return {400, "BadRequestError", "Client disconnected", param, false};

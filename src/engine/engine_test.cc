@@ -151,6 +151,7 @@ TEST(Engine, QueueIsBounded) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
   EXPECT_EQ(refused.error().param, "max_num_queued_reqs");
+  EXPECT_TRUE(refused.error().message.starts_with("The engine is currently busy and cannot accept new requests."));
   EXPECT_TRUE(submit(4, 2));
   EXPECT_TRUE(submit(5, 0));
   EXPECT_FALSE(submit(6, 1));
@@ -172,6 +173,7 @@ TEST(Engine, PromptTokensThatWaitAreBounded) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
   EXPECT_EQ(refused.error().param, "max_num_queued_tokens");
+  EXPECT_TRUE(refused.error().message.starts_with("The engine has reached its prefill token backlog limit."));
   gate.open();
   for (RequestId id = 1; id <= 2; ++id) inbox.wait_tokens(id, 1);
   EXPECT_TRUE(engine->submit(request(4)));  // both decode: their prompts wait no more

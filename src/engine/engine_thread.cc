@@ -67,16 +67,16 @@ Status EngineThread::check_queue(const EngineRequest& request) const {
   const auto most = static_cast<size_t>(config_.max_num_queued_reqs),
              most_tokens = static_cast<size_t>(config_.max_num_queued_tokens);
   if (after > kMaxOpenSequences || (most > 0 && after > most)) {
-    Error e = error(ErrorCode::kResourceExhausted, "The server is busy: {} requests wait or run. Try again later.",
-                    open_.size());
-    e.param = "max_num_queued_reqs";
-    return e;
+    return Error{ErrorCode::kResourceExhausted,
+                 "The engine is currently busy and cannot accept new requests. Please try again later or on a "
+                 "different instance.",
+                 "max_num_queued_reqs"};
   }
   if (most_tokens > 0 && queued_tokens_ >= most_tokens) {
-    Error e = error(ErrorCode::kResourceExhausted, "The server has a backlog of {} prompt tokens. Try again later.",
-                    queued_tokens_);
-    e.param = "max_num_queued_tokens";
-    return e;
+    return Error{ErrorCode::kResourceExhausted,
+                 "The engine has reached its prefill token backlog limit. Please try again later or on a different "
+                 "instance.",
+                 "max_num_queued_tokens"};
   }
   return {};
 }
