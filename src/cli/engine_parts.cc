@@ -145,7 +145,7 @@ Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const Mod
   if (!c.enable_chunked_prefill)
     c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, static_cast<int>(c.max_model_len));
   ASSIGN_OR_RETURN(parts.executor, engine::make_cpu_executor(
-                                       std::move(model), {.engine = c, .num_threads = static_cast<int>(args.threads)},
+                                       std::move(model), {.engine = c, .num_threads = threads, .cpus = std::move(cpus)},
                                        std::move(speculation)));
   return parts;
 }

@@ -84,6 +84,12 @@ testing::StepFunction device(const EngineConfig& c) {
       std::make_shared<FakeDevice>(testing::FakeDeviceOptions{.num_blocks = c.num_blocks, .block_size = c.block_size});
   return [d](const StepInput& i, const SampleInput& s) { return d->run(i, s); };
 }
+testing::StepFunction behind(Gate& gate, testing::StepFunction inner) {
+  return [&gate, inner = std::move(inner)](const StepInput& i, const SampleInput& s) {
+    gate.pass();
+    return inner(i, s);
+  };
+}
 std::unique_ptr<Engine> make(const EngineConfig& c, testing::StepFunction f, OutputSink sink, int delay_us = 0) {
   return make_engine(
       c, {0}, std::make_unique<FakeExecutor>(std::move(f), testing::FakeExecutorOptions{.max_delay_us = delay_us}),
@@ -117,9 +123,7 @@ TEST(Engine, AnswersAndCounts) {
 TEST(Engine, RefusesWhatCanNeverRunAndUsedIds) {
   Inbox inbox;
   Gate gate;
-  auto inner = device(small_config());
-  auto engine =
-      make(small_config(), [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
+  auto engine = make(small_config(), behind(gate, device(small_config())), inbox.sink());
   EngineRequest empty = request(1);
   empty.prompt_token_ids.clear();
   EXPECT_EQ(engine->submit(empty).error().code, ErrorCode::kInvalidArgument);
@@ -139,8 +143,7 @@ TEST(Engine, QueueIsBounded) {
   config.max_num_queued_reqs = 5;
   Inbox inbox;
   Gate gate;
-  auto inner = device(config);
-  auto engine = make(config, [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
+  auto engine = make(config, behind(gate, device(config)), inbox.sink());
   for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(engine->submit(request(id)));
   const auto submit = [&](RequestId id, int num_admitted) {
     EngineRequest r = request(id);
@@ -166,8 +169,7 @@ TEST(Engine, PromptTokensThatWaitAreBounded) {
   config.max_num_queued_tokens = 5;
   Inbox inbox;
   Gate gate;
-  auto inner = device(config);
-  auto engine = make(config, [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
+  auto engine = make(config, behind(gate, device(config)), inbox.sink());
   for (RequestId id = 1; id <= 2; ++id) ASSERT_TRUE(engine->submit(request(id, 1000)));  // 3 tokens each
   Status refused = engine->submit(request(3));
   ASSERT_FALSE(refused);
@@ -286,9 +288,7 @@ TEST(Engine, ShutdownAbortsAtItsDeadlineEvenIfAStepHangs) {  // INV-2
   for (double deadline_s : {0.0, 0.1, -1.0, std::numeric_limits<double>::quiet_NaN()}) {
     Inbox inbox;
     Gate gate;
-    auto inner = device(small_config());
-    auto engine =
-        make(small_config(), [&](const auto& i, const auto& s) { return gate.pass(), inner(i, s); }, inbox.sink());
+    auto engine = make(small_config(), behind(gate, device(small_config())), inbox.sink());
     for (RequestId id = 1; id <= 3; ++id) ASSERT_TRUE(engine->submit(request(id)));
     const auto start = std::chrono::steady_clock::now();
     engine->shutdown(deadline_s);

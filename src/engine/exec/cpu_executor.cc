@@ -6,7 +6,6 @@
 #include <thread>
 #include <variant>
 
-#include "base/env.h"
 #include "base/log.h"
 #include "base/queue.h"
 #include "engine/exec/cpu_binding.h"
@@ -53,10 +52,11 @@ class LazyMemory {
 class CpuExecutor : public Executor {
  public:
   CpuExecutor(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, SpeculationOptions speculation,
-              LazyMemory kv, LazyMemory draft_kv, std::vector<int> cpus)
+              LazyMemory kv, LazyMemory draft_kv)
       : kv_(std::move(kv)), draft_kv_(std::move(draft_kv)), launches_(8) {
-    thread_ = std::thread([this, model = std::move(model), speculation = std::move(speculation), options,
-                           cpus]() mutable { work(std::move(model), options, std::move(speculation), cpus); });
+    thread_ = std::thread([this, model = std::move(model), speculation = std::move(speculation), options]() mutable {
+      work(std::move(model), options, std::move(speculation));
+    });
   }
   ~CpuExecutor() override {
     launches_.close();
@@ -75,10 +75,9 @@ class CpuExecutor : public Executor {
  private:
   using Launch = std::variant<StepInput, SampleInput>;
 
-  void work(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, SpeculationOptions speculation,
-            const std::vector<int>& cpus) {
-    if (Status bound = bind_to_cpus(cpus); !bound) LOG_WARNING("{}", bound.error().message);
-    ThreadPool pool(num_compute_threads(options.num_threads, cpus), !has_cpu_quota());
+  void work(std::unique_ptr<model::Model> model, const CpuExecutorOptions& options, SpeculationOptions speculation) {
+    if (Status bound = bind_to_cpus(options.cpus); !bound) LOG_WARNING("{}", bound.error().message);
+    ThreadPool pool(options.num_threads, !has_cpu_quota());
     std::unique_ptr<Drafter> drafter;
     if (speculation.draft_model) {
       drafter =
@@ -137,7 +136,6 @@ class CpuExecutor : public Executor {
 
 Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model> model,
                                                     const CpuExecutorOptions& options, SpeculationOptions speculation) {
-  ASSIGN_OR_RETURN(std::vector<int> cpus, parse_cpu_list(env("VLLM_CPU_OMP_THREADS_BIND").value_or("auto")));
   auto pool_bytes = [&](const model::Model& m) {
     return static_cast<size_t>(options.engine.num_blocks) *
            static_cast<size_t>(m.kv_spec().bytes_per_block(options.engine.block_size));
@@ -149,7 +147,7 @@ Result<std::unique_ptr<Executor>> make_cpu_executor(std::unique_ptr<model::Model
     ASSIGN_OR_RETURN(draft_kv, LazyMemory::allocate(pool_bytes(*speculation.draft_model)));
   }
   return std::unique_ptr<Executor>(std::make_unique<CpuExecutor>(std::move(model), options, std::move(speculation),
-                                                                 std::move(kv), std::move(draft_kv), std::move(cpus)));
+                                                                 std::move(kv), std::move(draft_kv)));
 }
 
 }  // namespace vllm::engine

@@ -2,6 +2,7 @@
 // The CPU engine's executor: one worker thread that runs a ModelRunner; phases() = 1.
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/engine.h"
 #include "engine/exec/executor.h"
@@ -18,7 +19,8 @@ struct SpeculationOptions {
 
 struct CpuExecutorOptions {
   EngineConfig engine;
-  int num_threads = 0;  // 0 = usable_cpus(); VLLM_CPU_OMP_THREADS_BIND narrows it
+  int num_threads = 1;
+  std::vector<int> cpus = {};  // the threads' CPUs; none: all that the process may use
 };
 
 /// Takes over the models; allocates the KV pools of engine.num_blocks pages and the slot state.
