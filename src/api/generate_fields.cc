@@ -2,7 +2,7 @@
 
 #include "api/json_body.h"
 #include "api/json_text.h"
-#include "api/utf8.h"
+#include "base/utf8.h"
 
 namespace vllm::api {
 namespace {

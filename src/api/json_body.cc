@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "api/json_text.h"
-#include "api/utf8.h"
+#include "base/utf8.h"
 
 namespace vllm::api {
 namespace {
@@ -24,19 +24,6 @@ bool is_json_media_type(std::string_view content_type) {
   std::transform(type.begin(), type.end(), type.begin(),
                  [](unsigned char c) { return c < 0x80 ? static_cast<char>(std::tolower(c)) : '?'; });
   return type == "application/json";
-}
-
-bool valid_utf8(std::string_view text) {
-  for (size_t i = 0; i < text.size();) {
-    if (static_cast<uint8_t>(text[i]) < 0x80) {
-      ++i;
-      continue;
-    }
-    Utf8Char c = decode_utf8(text.substr(i));
-    if (!c.valid) return false;
-    i += c.length;
-  }
-  return true;
 }
 
 }  // namespace
@@ -72,7 +59,7 @@ ApiResult<json::value> parse_body(std::string_view body, std::string_view conten
   auto parsed = parse_json(body, {.max_depth = limits.max_depth});
   if (parsed) return std::move(parsed).value();
 
-  if (!valid_utf8(body)) return unreadable_body();
+  if (!is_utf8(body)) return unreadable_body();
   PythonJsonVerdict verdict = judge_as_python(body, limits.max_depth);
   if (verdict.too_deep) return unreadable_body();
   if (!verdict.ok) {

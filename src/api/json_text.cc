@@ -6,7 +6,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "api/utf8.h"
+#include "base/utf8.h"
 
 namespace vllm::api {
 namespace {
@@ -32,13 +32,13 @@ void append_escaped(std::string& out, std::string_view text) {
     if (i == text.size()) break;
     const auto c = static_cast<uint8_t>(text[i]);
     if (c >= 0x80) {
-      const Utf8Char decoded = decode_utf8(text.substr(i));
-      if (decoded.valid) {
-        out.append(text, i, decoded.length);
+      const Utf8Step step = next_utf8(text.substr(i));
+      if (step.state == Utf8State::kChar) {
+        out.append(text, i, step.length);
       } else {
         out += "\xEF\xBF\xBD";
       }
-      i += decoded.length;
+      i += step.length;
       continue;
     }
     switch (c) {

@@ -4,7 +4,7 @@
 
 #include "api/json_text.h"
 #include "api/responses.h"
-#include "api/utf8.h"
+#include "base/utf8.h"
 
 namespace vllm::api {
 namespace {

@@ -2,7 +2,7 @@
 #include <charconv>
 
 #include "api/json_body.h"
-#include "api/utf8.h"
+#include "base/utf8.h"
 
 namespace vllm::api {
 namespace {

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/queue.h"
 #include "base/result.h"
+#include "base/utf8.h"
 
 namespace vllm {
 namespace {
@@ -42,6 +43,26 @@ TEST(Json, RefusesDeepTextAndSaysWhere) {
   EXPECT_NE(bad.error().message.find("line 2"), std::string::npos) << bad.error().message;
   EXPECT_FALSE(parse_json("1 2"));
   EXPECT_FALSE(parse_json(""));
+}
+
+TEST(Utf8, CountsCharactersAndMaximalIllFormedParts) {
+  const std::pair<std::string, size_t> cases[] = {{"", 0},
+                                                  {"plain", 5},
+                                                  {"a\xC3\xA9\xE4\xB8\xAD\xF0\x9F\xA7\xBF", 4},
+                                                  {"\xE4\xB8", 1},
+                                                  {"\xE4\xB8x", 2},
+                                                  {"\xC0\xAF", 2},
+                                                  {"\xED\xA0\x80", 3},
+                                                  {"12345678\xFF", 9}};
+  for (const auto& [text, count] : cases) EXPECT_EQ(count_chars(text), count) << text;
+  EXPECT_TRUE(is_utf8("123456789\xC3\xA9"));
+  EXPECT_FALSE(is_utf8("123456789\xC3"));
+  EXPECT_EQ(valid_utf8_prefix("123456789\xC3\xA9\x80"), 11u);
+  EXPECT_EQ(valid_utf8_prefix("\xE4\xB8\xAD\xE4\xB8\xAD\xE4\xB8"), 6u);
+  EXPECT_EQ(utf8_prefix_bytes("a\xE4\xB8\xAD\x80z", 3), 5u);
+  EXPECT_EQ(utf8_prefix_bytes("ab", 9), 2u);
+  EXPECT_EQ(next_utf8("\xF0\x9F").state, Utf8State::kUnfinished);
+  EXPECT_EQ(next_utf8("\x80").state, Utf8State::kBad);
 }
 
 TEST(Queue, RefusesWhenFullAndDrainsWhenClosed) {

@@ -4,7 +4,7 @@
 #include <ctime>
 
 #include "api/messages.h"
-#include "api/utf8.h"
+#include "base/utf8.h"
 
 namespace vllm::serve {
 namespace {
@@ -65,7 +65,7 @@ PromptMaker::PromptMaker(std::shared_ptr<const text::Tokenizer> tokenizer,
       trust_request_template_(trust_request_template) {
   for (TokenId id = 0; id < tokenizer_->vocab_size(); ++id) {
     if (auto token = tokenizer_->id_to_token(id)) {
-      max_token_chars_ = std::max(max_token_chars_, static_cast<int64_t>(api::count_chars(*token)));
+      max_token_chars_ = std::max(max_token_chars_, static_cast<int64_t>(count_chars(*token)));
     }
   }
 }
@@ -96,7 +96,7 @@ api::MaybeError PromptMaker::cut(std::vector<TokenId>& ids, const PromptLimits& 
 api::ApiResult<Prompt> PromptMaker::from_text(std::string text, const PromptLimits& limits) const {
   if (limits.max_model_len > 0) {
     const int64_t most = limits.max_model_len * max_token_chars_;
-    const auto chars = static_cast<int64_t>(api::count_chars(text));
+    const auto chars = static_cast<int64_t>(count_chars(text));
     if (chars > most && !limits.truncate_prompt_tokens) {
       return api::bad_parameter(
           fmt::format("This model's maximum context length is {} tokens. However, your prompt contains {} characters "
@@ -107,9 +107,9 @@ api::ApiResult<Prompt> PromptMaker::from_text(std::string text, const PromptLimi
     }
     if (chars > most) {  // only one end of it can matter
       if (limits.truncate_left) {
-        text.erase(0, api::utf8_prefix_bytes(text, static_cast<size_t>(chars - most)));
+        text.erase(0, utf8_prefix_bytes(text, static_cast<size_t>(chars - most)));
       } else {
-        text.resize(api::utf8_prefix_bytes(text, static_cast<size_t>(most)));
+        text.resize(utf8_prefix_bytes(text, static_cast<size_t>(most)));
       }
     }
   }

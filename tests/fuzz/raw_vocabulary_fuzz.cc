@@ -4,8 +4,8 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/tokenizer/raw_vocabularies.h"
-#include "text/tokenizer/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vllm::text;
@@ -26,6 +26,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto ids = (*tokenizer)->encode(kText);
   if (!ids) return 0;
   for (const auto id : *ids) CHECK((*tokenizer)->id_to_token(id).has_value());
-  CHECK(is_utf8((*tokenizer)->decode(*ids)));
+  CHECK(vllm::is_utf8((*tokenizer)->decode(*ids)));
   return 0;
 }

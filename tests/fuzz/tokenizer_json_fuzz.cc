@@ -3,9 +3,9 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
-#include "text/tokenizer/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace vllm::text;
@@ -27,6 +27,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   joined += stream.finish();
   CHECK(joined == (*tokenizer)->decode(*ids, true));
-  CHECK(is_utf8(joined));
+  CHECK(vllm::is_utf8(joined));
   return 0;
 }

@@ -1,28 +1,16 @@
 #pragma once
-// UTF-8: decoding, well-formedness, and repair by U+FFFD per maximal bad part, as Python's errors="replace" does it.
+// UTF-8 beyond base/utf8.h: decoding, encoding, and repair by U+FFFD per maximal bad part, as Python's errors="replace"
+// does it.
 #include <cstddef>
 #include <string>
 #include <string_view>
+
+#include "base/utf8.h"
 
 namespace vllm::text {
 
 inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
-enum class Utf8State {
-  kChar,        // a whole character
-  kBad,         // bytes that no character starts with: one U+FFFD
-  kUnfinished,  // the text ends within a character that is well-formed so far
-};
-struct Utf8Step {
-  Utf8State state;
-  size_t length;  // bytes of the character, or of the maximal bad or unfinished part; at least 1
-};
-/// Look at the start of `text`, which is not empty and may hold any bytes.
-Utf8Step next_utf8(std::string_view text);
-
-/// Bytes from the start of `text` that are well-formed.
-size_t valid_utf8_prefix(std::string_view text);
-inline bool is_utf8(std::string_view text) { return valid_utf8_prefix(text) == text.size(); }
 /// Copy `text` with every maximal ill-formed part replaced by U+FFFD.
 std::string repair_utf8(std::string_view text);
 
