@@ -19,10 +19,6 @@ void add_gap(std::vector<Part>& parts, uint32_t from, uint32_t to) {
   if (from < to) parts.push_back({from, to, false});
 }
 
-bool is_numeric_byte(unsigned char byte) {
-  return (byte >= '0' && byte <= '9') || byte == 0xB2 || byte == 0xB3 || byte == 0xB9 || (byte >= 0xBC && byte <= 0xBE);
-}
-
 void find_digit_groups(const DigitGroups& rule, std::string_view text, uint32_t base, uint32_t& done,
                        std::vector<Part>& parts) {
   const CharClasses& classes = CharClasses::get();
@@ -286,20 +282,30 @@ std::string_view name_of(const Matcher& matcher) {
   return rule && *rule == CharRule::kWhitespace ? "whitespace" : "digits";
 }
 
+// What a step is called in the table of known splits; empty if it cannot be a part of one.
+std::string_view pattern_of(const PreTokenizeStep& step) {
+  const auto* split = std::get_if<SplitStep>(&step);
+  if (!split || split->invert) return {};
+  const auto* rule = std::get_if<CharRule>(&split->matcher);
+  if (split->behavior == SplitBehavior::kContiguous && rule) {
+    if (*rule == CharRule::kPunctuation) return kPunctuationRuns;
+    if (*rule == CharRule::kNumericByte) return kNumericByteRuns;
+  }
+  if (split->behavior != SplitBehavior::kIsolated) return {};
+  if (std::holds_alternative<ThreeDigits>(split->matcher)) return kThreeDigitsPattern;
+  return rule && *rule == CharRule::kNumeric ? R"(\p{N})" : std::string_view(split->pattern);
+}
+
 }  // namespace
 
 // A rule that was trained as several splits in a row becomes the one that does them at once.
 PreTokenizer::PreTokenizer(std::vector<PreTokenizeStep> steps, bool byte_level) : byte_level_(byte_level) {
+  constexpr size_t kMost = std::size(KnownSplit().patterns);
   for (size_t i = 0; i < steps.size(); ++i) {
-    for (size_t count = std::min<size_t>(3, steps.size() - i); count > 1; --count) {
+    for (size_t count = std::min(kMost, steps.size() - i); count > 1; --count) {
       std::vector<std::string_view> patterns;
-      for (size_t k = i; k < i + count; ++k) {
-        const auto* split = std::get_if<SplitStep>(&steps[k]);
-        if (!split || split->behavior != SplitBehavior::kIsolated || split->invert) break;
-        const auto* rule = std::get_if<CharRule>(&split->matcher);
-        patterns.push_back(rule && *rule == CharRule::kNumeric ? R"(\p{N})" : std::string_view(split->pattern));
-      }
-      const KnownSplit* known = patterns.size() == count ? find_known_split(patterns) : nullptr;
+      for (size_t k = i; k < i + count; ++k) patterns.push_back(pattern_of(steps[k]));
+      const KnownSplit* known = find_known_split(patterns);
       if (!known) continue;
       steps[i] = SplitStep{.matcher = known};
       steps.erase(steps.begin() + static_cast<std::ptrdiff_t>(i) + 1,

@@ -84,7 +84,6 @@ class PreTokenizer {
 /// The steps of a split rule by pattern: hand-written if it is a known one, PCRE2 otherwise.
 Result<SplitStep> make_split(std::string_view pattern, SplitBehavior behavior = SplitBehavior::kIsolated,
                              bool invert = false);
-inline constexpr std::string_view kThreeDigitsPattern = "[0-9][0-9][0-9]";
 inline constexpr std::string_view kDigitGroupsPattern = R"(\d{1,3}(?=(?:\d{3})*\b))";
 
 }  // namespace vllm::text

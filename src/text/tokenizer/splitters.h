@@ -34,13 +34,28 @@ inline constexpr std::string_view kDeepseek3Words =
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
     R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+/// Falcon's four steps, by names that are not all patterns: the third looks at bytes in ByteLevel's spelling.
+inline constexpr std::string_view kPunctuationRuns = R"([!-/:-@\[-`{-~\p{P}]+)";
+inline constexpr std::string_view kNumericByteRuns = "*numeric bytes*";  // no regular expression
+inline constexpr std::string_view kThreeDigitsPattern = "[0-9][0-9][0-9]";
+inline constexpr std::string_view kNewlinePattern = R"([\r\n])";
+
 /// Cut well-formed text into adjacent words that cover it. Writes the ends of the next words from `pos` on, as many as
 /// `ends` holds; returns how many (fewer only at the end of the text).
 using Splitter = size_t (*)(std::string_view text, size_t pos, std::span<uint32_t> ends);
 
+// Rules with a file of their own.
+size_t split_deepseek3(std::string_view text, size_t pos, std::span<uint32_t> ends);
+size_t split_deepseek_coder(std::string_view text, size_t pos, std::span<uint32_t> ends);
+template <bool SingleDigits>
+size_t split_deepseek_llm(std::string_view text, size_t pos, std::span<uint32_t> ends);
+size_t split_falcon(std::string_view text, size_t pos, std::span<uint32_t> ends);
+/// A digit in the spelling of ByteLevel: ASCII digits and the bytes spelled ¹ ² ³ ¼ ½ ¾.
+bool is_numeric_byte(unsigned char byte);
+
 struct KnownSplit {
   std::string_view name;         // as GGUF calls it, for logs
-  std::string_view patterns[3];  // the exact texts in tokenizer.json, applied one after the other; the unused are empty
+  std::string_view patterns[6];  // the exact texts in tokenizer.json, applied one after the other; the unused are empty
   Splitter split;
   /// All ends at once, each plus `base`.
   void split_all(std::string_view text, uint32_t base, std::vector<uint32_t>& ends) const;
