@@ -33,8 +33,12 @@ void try_amx_instructions() {
 
 const Kernels& amx_kernels() {
   // Every CPU with AMX has the vectors' bfloat16 too.
-  static const Kernels kKernels = {
-      "amx", native_tile, quantize<Avx512>, avx512_bf16_kernels().round_to_bfloat16, 0, unpack_compact_panels<Avx512>};
+  static const Kernels kKernels = {"amx",
+                                   native_tile,
+                                   quantize<Avx512>,
+                                   avx512_bf16_kernels().round_to_bfloat16,
+                                   false,
+                                   unpack_compact_panels<Avx512>};
   return kKernels;
 }
 

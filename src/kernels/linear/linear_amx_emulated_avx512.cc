@@ -13,8 +13,8 @@ void tile(const TileArgs& args) {
 }  // namespace
 
 const Kernels& amx_emulated_avx512_kernels() {
-  static constexpr Kernels kKernels = {"amx_emulated_avx512",   tile, quantize<Avx512>,
-                                       round_to_bfloat16_pairs, 0,    unpack_compact_panels<Avx512>};
+  static constexpr Kernels kKernels = {"amx_emulated_avx512",   tile,  quantize<Avx512>,
+                                       round_to_bfloat16_pairs, false, unpack_compact_panels<Avx512>};
   return kKernels;
 }
 

@@ -8,12 +8,8 @@ void tile(const TileArgs& args) { return args.compact ? compact_tile<Avx512>(arg
 }  // namespace
 
 const Kernels& avx512_kernels() {
-  static constexpr Kernels kKernels = {"avx512",
-                                       tile,
-                                       quantize<Avx512>,
-                                       round_to_bfloat16<Avx512>,
-                                       Avx512::kMostCompactTokens,
-                                       unpack_compact_panels<Avx512>};
+  static constexpr Kernels kKernels = {
+      "avx512", tile, quantize<Avx512>, round_to_bfloat16<Avx512>, true, unpack_compact_panels<Avx512>};
   return kKernels;
 }
 

@@ -35,12 +35,8 @@ void round_x(const float* x, int64_t k, float* out) {
 }  // namespace
 
 const Kernels& avx512_bf16_kernels() {
-  static constexpr Kernels kKernels = {"avx512_bf16",
-                                       tile,
-                                       quantize<Avx512BFloat16>,
-                                       round_x,
-                                       Avx512BFloat16::kMostCompactTokens,
-                                       unpack_compact_panels<Avx512BFloat16>};
+  static constexpr Kernels kKernels = {"avx512_bf16", tile, quantize<Avx512BFloat16>,
+                                       round_x,       true, unpack_compact_panels<Avx512BFloat16>};
   return kKernels;
 }
 

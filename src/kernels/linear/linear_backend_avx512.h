@@ -2,7 +2,7 @@
 // The vectors of AVX-512 with VNNI: one is a panel, 16 rows. In an unnamed namespace: see linear_tile.h.
 #include <immintrin.h>
 
-#include "kernels/linear/linear_tile.h"
+#include "kernels/linear/linear_compact_tile.h"
 
 namespace vllm::linear {
 namespace {
@@ -11,8 +11,6 @@ struct Avx512 {
   using F = __m512;
   using I = __m512i;
   static constexpr int kLanes = 16, kTokens = 16, kPlainTokens = 8, kCompactTokens = 8, kChains = 4;
-  static constexpr int kMostCompactTokens =
-      64;  // for 256, a panel unpacked first is faster by 8%, for 32 slower by 30%
   static constexpr int kRowSums = 1, kLeastTokens = 1;
   static constexpr bool kSignedBytes = false, kDotBFloat16 = false;
 

@@ -98,16 +98,19 @@ TEST(LinearCompact, EveryBitComesBack) {
 
 TEST(LinearCompact, ProductsAreThoseOfThePlainForm) {
   ThreadPool pool(2);
+  struct Shape {
+    int64_t n, k;
+  };
   for (const CompactCase& c : cases()) {
-    for (int64_t n : {5, 96, 144}) {
+    for (const auto& [n, k] : {Shape{5, 2048}, {96, 2048}, {144, 2048}, {37, 192}}) {
       std::vector<uint16_t> bits;
-      LinearWeight w = make_weight(c, n, c.compact ? 2048 : 192, bits);
+      LinearWeight w = make_weight(c, n, k, bits);
       const LinearPacking packing = linear::compact_packing(w, pool);
       if (!packing.compact) continue;
       const PackedWeight compact = pack_as(w, packing, pool),
                          plain = pack_as(w, {.compact = false, .bytes = packed_linear_bytes(w)}, pool);
       EXPECT_LE(packing.bytes, (n + 31) / 32 * 32 * w.k * 2 * 83 / 100) << c.name;
-      for (int64_t num_tokens : {1, 2, 3, 8, 9, 15, 70}) {
+      for (int64_t num_tokens : {1, 2, 3, 8, 9, 15, 31, 70}) {
         std::mt19937 rng(1);
         std::normal_distribution<float> normal;
         std::vector<float> x(static_cast<size_t>(num_tokens * w.k)), bias(static_cast<size_t>(n));

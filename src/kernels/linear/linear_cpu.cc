@@ -93,11 +93,12 @@ struct Cut {
 Cut cut(const LinearWeight& w, int64_t num_tokens, int num_threads) {
   const int64_t panels = round_up(w.n, kPanelRows) / kPanelRows;
   // A weight that is not packed, or compact, is brought into the plain packed form by each tile: no cut across tokens.
-  // Panels go in fours (see tile_of_type).
+  // Panels go in fours (see tile_of_type), compact ones of several tokens in twos: narrow layers have few.
   const int64_t tokens_per_tile = w.packed && !w.compact ? std::min(num_tokens, kTileTokens) : num_tokens;
   const int64_t token_tiles = (num_tokens + tokens_per_tile - 1) / tokens_per_tile;
   const int64_t wanted_tiles = 8 * num_threads;
-  const int64_t panels_per_tile = std::clamp<int64_t>(round_up(panels * token_tiles / wanted_tiles, 4), 4, 64);
+  const int64_t unit = w.compact && num_tokens > 8 ? 2 : 4;
+  const int64_t panels_per_tile = std::clamp<int64_t>(round_up(panels * token_tiles / wanted_tiles, unit), unit, 64);
   return {panels_per_tile, tokens_per_tile, (panels + panels_per_tile - 1) / panels_per_tile, token_tiles};
 }
 
@@ -123,7 +124,7 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
   };
   prepared.point(p, args);
   args.x = static_cast<const std::byte*>(args.x) + token * args.x_stride;
-  if (w.packed && (!w.compact || args.num_tokens <= kernels.compact_tokens)) return kernels.tile(args);
+  if (w.packed && (!w.compact || kernels.reads_compact)) return kernels.tile(args);
   // Two panels at a time: see tile_of_type.
   const size_t plain_bytes = panel_bytes(w.dtype, w.k);
   thread_local std::vector<std::byte> scratch;
@@ -195,7 +196,7 @@ size_t packed_linear_bytes(const LinearWeight& weight) {
 }
 
 LinearPacking choose_linear_packing(const LinearWeight& weight, ThreadPool& pool) {
-  static const bool reads_compact = linear::available_kernels().front()->compact_tokens > 0;
+  static const bool reads_compact = linear::available_kernels().front()->reads_compact;
   if (reads_compact) {
     LinearPacking compact = linear::compact_packing(weight, pool);
     if (compact.compact) return compact;

@@ -123,8 +123,7 @@ struct Kernels {
   void (*tile)(const TileArgs& args);
   void (*quantize)(const float* x, int64_t k, int num_terms, void* out);  // k: a multiple of 32
   void (*round_to_bfloat16)(const float* x, int64_t k, float* out);       // room for k + 1 floats; only `tile` reads it
-  // `tile` reads compact panels itself for up to so many tokens; for more, unpacking them first costs less.
-  int compact_tokens = 0;
+  bool reads_compact = false;  // `tile` takes compact panels; else they are unpacked first
   void (*unpack_compact)(const std::byte* panels, int64_t k, std::byte* out) = linear::unpack_compact;
   /// Or null: called with the prepared x of tokens 2i and 2i + 1 (x_terms 0: bfloat16) where both exist, for a `tile`
   /// that wants them together. Tiles begin at even tokens.

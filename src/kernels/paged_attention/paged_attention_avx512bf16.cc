@@ -4,6 +4,7 @@
 // of keys at even positions. A key that a row does not see has weight zero, which changes no sum: so one query alone
 // (from its pages) and many (from a tile of pairs) give the same bits.
 #if defined(__x86_64__)
+#include "kernels/paged_attention/attend_one_query_bf16.h"
 #include "kernels/paged_attention/paged_attention_impl.h"
 #include "kernels/simd/vec_avx512.h"
 
@@ -228,9 +229,16 @@ struct AttendBFloat16 : Attend<VecAvx512> {
     if constexpr (N > 1) {
       if (run_one<N - 1>(start, begin, end, last)) return true;
     }
-    score_one<N>(start, begin, end, last);
-    for (int r = 0; r < N; ++r) soften(r, begin, end), round_weights(r);
-    for (int64_t d = 0; d < head_dim; d += 2 * kW) add_one_columns<N, 2>(start, begin, end, last, d);
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      const OneQueryBFloat16<AttendBFloat16, N> one{*this};
+      one.score(start, begin, end, last);
+      for (int r = 0; r < N; ++r) soften(r, begin, end), round_weights(r);
+      one.add_values(start, begin, end, last);
+    } else {
+      score_one<N>(start, begin, end, last);
+      for (int r = 0; r < N; ++r) soften(r, begin, end), round_weights(r);
+      for (int64_t d = 0; d < head_dim; d += 2 * kW) add_one_columns<N, 2>(start, begin, end, last, d);
+    }
     return true;
   }
 
