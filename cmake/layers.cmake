@@ -11,6 +11,12 @@ set(VLLM_AVX2_FLAGS -mavx2 -mfma -mf16c -mbmi2)
 set(VLLM_AVX512_FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mavx512vbmi2 ${VLLM_AVX2_FLAGS}
     -Wno-uninitialized)  # false alarms of g++ 12 inside its AVX-512 headers
 
+# Seconds a unit test may take; a CPU that QEMU plays is slow.
+set(VLLM_TEST_TIMEOUT 300)
+if(CMAKE_CROSSCOMPILING)
+  set(VLLM_TEST_TIMEOUT 3000)
+endif()
+
 function(vllm_isa_flags)
   foreach(src ${ARGN})
     if(src MATCHES "_avx2\\.cc$")
@@ -55,7 +61,7 @@ function(add_layer_library name)
     add_executable(${name}_test ${A_TESTS})
     target_link_libraries(${name}_test PRIVATE ${name} ${A_TEST_DEPS} GTest::gmock GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 300)
+    set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT ${VLLM_TEST_TIMEOUT})
   endif()
 endfunction()
 
@@ -69,7 +75,7 @@ function(add_isa_tests name)
   endif()
   foreach(isa ${isas})
     add_test(NAME ${name}_${isa} COMMAND ${name}_test --gtest_filter=${A_FILTER} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${name}_${isa} PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT VLLM_CPU_ISA=${isa})
+    set_tests_properties(${name}_${isa} PROPERTIES LABELS unit TIMEOUT ${VLLM_TEST_TIMEOUT} ENVIRONMENT VLLM_CPU_ISA=${isa})
   endforeach()
 endfunction()
 
@@ -105,6 +111,6 @@ function(add_fuzz_target name)
   else()
     target_sources(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
     add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
-    set_tests_properties(fuzz_${name} PROPERTIES LABELS unit TIMEOUT 300)
+    set_tests_properties(fuzz_${name} PROPERTIES LABELS unit TIMEOUT ${VLLM_TEST_TIMEOUT})
   endif()
 endfunction()

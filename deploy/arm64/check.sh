@@ -12,7 +12,7 @@ cpus='max neoverse-n1 cortex-a72'
 
 unit_tests() {  # unit_tests CPU REGEX
   echo "== as $1"
-  QEMU_CPU=$1 ctest --test-dir build/arm64 -L unit -R "$2" -j2 --timeout 3000 --output-on-failure
+  QEMU_CPU=$1 ctest --test-dir build/arm64 -L unit -R "$2" -j2 --output-on-failure
 }
 
 answer() {  # answer FILE COMMAND...: its greedy completion, as one line
