@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/log.h"
 #include "kernels/linear/linear_layout.h"
 
 namespace vllm::linear {
@@ -92,6 +93,17 @@ AmxCheck check_amx() {
   const bool same = same_as_emulated(DType::kBFloat16, 72, 1) && same_as_emulated(DType::kQ8_0, 96, 1) &&
                     same_as_emulated(DType::kQ4_K, 256, 2);
   return same ? AmxCheck::kWorks : AmxCheck::kWrongResult;
+}
+
+bool amx_can_be_trusted() {
+  static const AmxCheck check = [] {
+    const AmxCheck result = check_amx();
+    if (result != AmxCheck::kWorks)
+      LOG_WARNING("This CPU reports AMX, but its tile instructions {}. AVX-512 is used instead.",
+                  result == AmxCheck::kNoInstruction ? "do not exist" : "give other results than documented");
+    return result;
+  }();
+  return check == AmxCheck::kWorks;
 }
 
 }  // namespace vllm::linear

@@ -7,5 +7,7 @@ namespace vllm::linear {
 /// kNative.
 enum class AmxCheck { kWorks, kWrongResult, kNoInstruction };
 AmxCheck check_amx();
+/// check_amx() once a process, where amx_use() is kNative; what is wrong is logged once.
+bool amx_can_be_trusted();
 
 }  // namespace vllm::linear

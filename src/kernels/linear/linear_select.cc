@@ -1,27 +1,9 @@
 // Which code the CPU op runs: asks the CPU, and checks AMX before it is trusted.
-#include "base/log.h"
 #include "kernels/linear/linear_amx_check.h"
 #include "kernels/linear/linear_run.h"
 #include "tensor/cpu_info.h"
 
 namespace vllm::linear {
-namespace {
-
-#if defined(__x86_64__)
-// Checked once a process; what is wrong is said once.
-bool amx_can_be_trusted() {
-  static const AmxCheck check = [] {
-    const AmxCheck result = check_amx();
-    if (result != AmxCheck::kWorks)
-      LOG_WARNING("This CPU reports AMX, but its tile instructions {}. Linear layers use AVX-512 instead.",
-                  result == AmxCheck::kNoInstruction ? "do not exist" : "give other results than documented");
-    return result;
-  }();
-  return check == AmxCheck::kWorks;
-}
-#endif
-
-}  // namespace
 
 std::vector<const Kernels*> available_kernels() {
   std::vector<const Kernels*> out;

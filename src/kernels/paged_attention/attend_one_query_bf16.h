@@ -2,11 +2,7 @@
 // A tile of one query's heads over pages of bfloat16, by products of bfloat16 pairs: pairs are made in registers by one
 // or two shuffles of what a page holds. The sums are those of AttendBFloat16, in the same order, so the bits are too.
 // Included only by paged_attention_avx512bf16.cc.
-#include <immintrin.h>
-
-#include "kernels/paged_attention/attention_task.h"
-#include "kernels/simd/unroll.h"
-#include "kernels/simd/vec_avx512.h"
+#include "kernels/paged_attention/attend_pairs.h"
 
 namespace vllm {
 namespace {
@@ -15,7 +11,6 @@ namespace {
 template <class A, int N>
 struct OneQueryBFloat16 {
   using V = VecAvx512;
-  using I = __m512i;
   static constexpr int64_t kTile = kAttentionTileKeys, kW = V::kWidth;
   const A& a;
   const int64_t head_dim = a.head_dim, block_size = a.t.kv->block_size;
@@ -23,10 +18,6 @@ struct OneQueryBFloat16 {
   static V dot(I pairs, const uint32_t* others, V sum) {
     const I x = _mm512_set1_epi32(static_cast<int>(*others));
     return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(pairs), reinterpret_cast<const __m512bh&>(x))};
-  }
-  static I zip_halves() {  // words 0, 16, 1, 17 ..
-    const I low = _mm512_cvtepu8_epi32(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
-    return _mm512_or_si512(low, _mm512_slli_epi32(_mm512_add_epi32(low, _mm512_set1_epi32(16)), 16));
   }
 
   /// Scores against lanes [begin, end), in whole vectors: lanes beyond are masked later.
@@ -75,8 +66,7 @@ struct OneQueryBFloat16 {
       }
     }
     VLLM_UNROLL for (int r = 0; r < N; ++r) {
-      VLLM_UNROLL for (int c = 0; c < C; ++c) a.finish_score(sum[r][c], lane + c * kW)
-          .store(a.weights + r * kTile + lane + c * kW);
+      VLLM_UNROLL for (int c = 0; c < C; ++c) sum[r][c].store(a.weights + r * kTile + lane + c * kW);
     }
   }
 

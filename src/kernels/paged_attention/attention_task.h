@@ -35,6 +35,8 @@ struct AttentionTask {
 };
 
 inline int64_t padded_head_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
+/// Pairs of dimensions as a tile of bfloat16 takes them, 16 at a time.
+inline int64_t padded_pairs(int64_t head_dim) { return (head_dim + 31) / 32 * 16; }
 /// The highest score of each row, its sum of weights, its sums of weights times values; whole cache lines.
 inline int64_t attention_state_floats(int64_t head_dim, int64_t rows) {
   return (rows * (2 + padded_head_dim(head_dim)) + 15) / 16 * 16;
@@ -50,5 +52,7 @@ void attend_avx2(const AttentionTask& task);
 void attend_avx512(const AttentionTask& task);
 void attend_neon(const AttentionTask& task);
 void attend_avx512_bf16(const AttentionTask& task);  // differs for bfloat16 caches in pages of 16 or a multiple
+void attend_amx(const AttentionTask& task);          // likewise
+void attend_amx_emulated(const AttentionTask& task);
 
 }  // namespace vllm

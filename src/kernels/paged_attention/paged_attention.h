@@ -38,9 +38,13 @@ size_t paged_attention_workspace_bytes(int64_t max_seqs, int64_t head_dim, int n
 Status check(const PagedAttentionParams& p);
 /// The definition: plain loops in double.
 void paged_attention_ref(const PagedAttentionParams& p);
-/// `bfloat16_products`: where the CPU has them, a bfloat16 cache meets queries and weights rounded to bfloat16, unless
-/// its pages or heads are no multiples of 16 and 32: then, as for other caches, the arithmetic is float32.
+/// How queries and weights meet a bfloat16 or 8-bit cache: as float32, or rounded to bfloat16 by vectors (AVX512-BF16)
+/// or tiles (AMX). The latter two want pages of 16 tokens or a multiple, and heads of 32 (tiles: 16) dimensions or a
+/// multiple: otherwise, as for other caches, the arithmetic is float32. Each has bits of its own.
+enum class AttentionProducts { kFloat32, kBFloat16, kTiles, kEmulatedTiles };
+/// The best that this CPU has; emulated tiles where VLLM_CPU_ISA=amx asks for them.
+AttentionProducts attention_products();
 void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> workspace, ThreadPool& pool,
-                         CpuIsa isa = cpu_isa(), bool bfloat16_products = cpu_has_avx512_bf16());
+                         CpuIsa isa = cpu_isa(), AttentionProducts products = attention_products());
 
 }  // namespace vllm

@@ -5,105 +5,19 @@
 // (from its pages) and many (from a tile of pairs) give the same bits.
 #if defined(__x86_64__)
 #include "kernels/paged_attention/attend_one_query_bf16.h"
-#include "kernels/paged_attention/paged_attention_impl.h"
-#include "kernels/simd/vec_avx512.h"
+#include "kernels/paged_attention/attend_pairs.h"
 
 namespace vllm {
 namespace {
 
-using I = __m512i;
-
-// 16 numbers as bfloat16, in the low halves of the lanes.
-I load_half_words(const BFloat16* p) {
-  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-}
-template <typename T>
-I load_half_words(const T* p) {
-  return _mm512_srli_epi32(_mm512_castps_si512(VecAvx512::load(p).v), 16);
-}
-// Of 16 lanes: first in the low, second in the high half.
-I pairs_of(I first, I second) { return _mm512_or_si512(first, _mm512_slli_epi32(second, 16)); }
-I round_to_pairs(const float* x) {
-  const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + 16), _mm512_loadu_ps(x));
-  return reinterpret_cast<const I&>(both);
-}
 VecAvx512 dot(I pairs, I others, VecAvx512 sum) {
   return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(pairs), reinterpret_cast<__m512bh>(others))};
 }
 I bcast(const uint32_t* p) { return _mm512_set1_epi32(static_cast<int>(*p)); }
 
-bool can_run(const AttentionTask& t) {
-  return (t.kv->dtype == DType::kBFloat16 || t.kv->dtype == DType::kUInt8 || t.kv->dtype == kKvInt8) &&
-         t.kv->block_size % 16 == 0 && t.kv->head_dim % 32 == 0 && t.num_queries * t.group <= kAttentionMaxRows;
-}
-
 /// Over pages of T.
 template <typename T>
-struct AttendBFloat16 : Attend<VecAvx512> {
-  using V = VecAvx512;
-  const int64_t steps = head_dim / 2;
-  uint32_t* const key_pairs = reinterpret_cast<uint32_t*>(keys);      // [steps][kTile]
-  uint32_t* const queries = key_pairs + padded / 2 * kTile;           // [rows][steps]
-  uint32_t* const value_pairs = reinterpret_cast<uint32_t*>(values);  // [kTile / 2][padded]
-  // The weights of a row, in place: kTile floats become kTile / 2 pairs.
-  uint32_t* weight_pairs(int64_t row) const { return reinterpret_cast<uint32_t*>(weights + row * kTile); }
-
-  void round_queries() const {
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t d = 0; d < head_dim; d += 2 * kW)
-        _mm512_storeu_si512(queries + r * steps + d / 2, round_to_pairs(query(r) + d));
-    }
-  }
-  void round_weights(int64_t row) const {
-    const float* w = weights + row * kTile;
-    const I first = round_to_pairs(w), second = round_to_pairs(w + 32);
-    _mm512_storeu_si512(weight_pairs(row), first), _mm512_storeu_si512(weight_pairs(row) + 16, second);
-  }
-
-  // ---- many rows against a tile of pairs
-
-  /// Keys and values [first, end) of the tile; the others become zero. Asks for the next tile's.
-  void load_pairs(int64_t start, int64_t first, int64_t end, int64_t last) const {
-    const int64_t block_size = t.kv->block_size;
-    for (int64_t lane = 0; lane < kTile; lane += kW) {
-      const int64_t j = start + lane, below = first - j, above = end - j;
-      const uint32_t from = below <= 0 ? 0xffffu : below >= kW ? 0 : 0xffffu << below & 0xffffu;
-      const uint32_t to = above >= kW ? 0xffffu : above <= 0 ? 0 : 0xffffu >> (kW - above);
-      const auto mask = static_cast<__mmask16>(from & to);
-      if (mask == 0) {
-        for (int64_t s = 0; s < steps; ++s) _mm512_storeu_si512(key_pairs + s * kTile + lane, _mm512_setzero_si512());
-        continue;
-      }
-      const T* k = key_area<T>(j);
-      const T* next = key_area<T>(j + kTile <= last ? j + kTile : j);
-      for (int64_t s = 0; s < steps; ++s, k += 2 * block_size, next += 2 * block_size) {
-        __builtin_prefetch(next), __builtin_prefetch(next + block_size);
-        const I pairs = pairs_of(load_half_words(k), load_half_words(k + block_size));
-        _mm512_storeu_si512(key_pairs + s * kTile + lane, _mm512_maskz_mov_epi32(mask, pairs));
-      }
-    }
-    for (int64_t lane = 0; lane < kTile; lane += 2) {
-      const int64_t j = start + lane;
-      const bool has_first = j >= first && j < end, has_second = j + 1 >= first && j + 1 < end;
-      uint32_t* to = value_pairs + lane / 2 * padded;
-      if (!has_first && !has_second) {
-        for (int64_t d = 0; d < padded; d += kW) _mm512_storeu_si512(to + d, _mm512_setzero_si512());
-        continue;
-      }
-      const T* v = value_area<T>(j);
-      const T* next = value_area<T>(j + kTile <= last ? j + kTile : j);
-      for (int64_t d = 0; d < head_dim; d += kW) {
-        if (d % (2 * kW) == 0) __builtin_prefetch(next + d), __builtin_prefetch(next + head_dim + d);
-        _mm512_storeu_si512(to + d, value_pair(v + d, has_first, has_second));
-      }
-    }
-  }
-  /// 16 dimensions of two neighbouring positions.
-  I value_pair(const T* v, bool has_first, bool has_second) const {
-    const I zero = _mm512_setzero_si512();
-    return pairs_of(has_first ? load_half_words(v) : zero, has_second ? load_half_words(v + head_dim) : zero);
-  }
-
+struct AttendBFloat16 : AttendPairs {
   template <int N>
   void score_pairs(int64_t row) const {
     V sum[N][4];
@@ -118,8 +32,7 @@ struct AttendBFloat16 : Attend<VecAvx512> {
       }
     }
     VLLM_UNROLL for (int r = 0; r < N; ++r) {
-      VLLM_UNROLL for (int c = 0; c < 4; ++c) finish_score(sum[r][c], c * kW)
-          .store(weights + (row + r) * kTile + c * kW);
+      VLLM_UNROLL for (int c = 0; c < 4; ++c) sum[r][c].store(weights + (row + r) * kTile + c * kW);
     }
   }
   template <int N>
@@ -158,16 +71,11 @@ struct AttendBFloat16 : Attend<VecAvx512> {
   }
 
   void run_pairs(int64_t start, int64_t first, int64_t end, int64_t last) const {
-    load_pairs(start, first, end, last);
+    load_pairs<T>(start, first, end, last);
     score_pairs_from<4>(0);
     for (int64_t row = 0; row < rows; ++row) {
       const auto [begin, stop] = lanes(row, start);
-      if (begin < stop) {
-        soften(row, begin, stop);
-        round_weights(row);
-      } else {
-        for (int64_t i = 0; i < kTile / 2; ++i) weight_pairs(row)[i] = 0;
-      }
+      soften_to_pairs(row, begin, stop);
     }
     add_pairs_from<4>(0);
   }
@@ -185,11 +93,11 @@ struct AttendBFloat16 : Attend<VecAvx512> {
       VLLM_UNROLL for (int r = 0; r < N; ++r) sum[r] = V::zero();
       const uint32_t* q = queries;
       for (int64_t s = 0; s < steps; ++s, k += 2 * block_size, next += 2 * block_size, ++q) {
-        const I key = pairs_of(load_half_words(k), load_half_words(k + block_size));
+        const I key = load_as_pairs(k, k + block_size);
         __builtin_prefetch(next), __builtin_prefetch(next + block_size);
         VLLM_UNROLL for (int r = 0; r < N; ++r) sum[r] = dot(key, bcast(q + r * steps), sum[r]);
       }
-      VLLM_UNROLL for (int r = 0; r < N; ++r) finish_score(sum[r], lane).store(weights + r * kTile + lane);
+      VLLM_UNROLL for (int r = 0; r < N; ++r) sum[r].store(weights + r * kTile + lane);
     }
   }
 
@@ -206,9 +114,7 @@ struct AttendBFloat16 : Attend<VecAvx512> {
       __builtin_prefetch(next), __builtin_prefetch(next + head_dim);
       I value[C];
       if (lane >= begin && lane + 1 < end) {
-        VLLM_UNROLL for (int c = 0; c < C; ++c) {
-          value[c] = pairs_of(load_half_words(v + c * kW), load_half_words(v + head_dim + c * kW));
-        }
+        VLLM_UNROLL for (int c = 0; c < C; ++c) value[c] = load_as_pairs(v + c * kW, v + head_dim + c * kW);
       } else {
         VLLM_UNROLL for (int c = 0; c < C; ++c) value[c] = value_pair(v + c * kW, lane >= begin, lane + 1 < end);
       }
@@ -232,11 +138,11 @@ struct AttendBFloat16 : Attend<VecAvx512> {
     if constexpr (std::is_same_v<T, BFloat16>) {
       const OneQueryBFloat16<AttendBFloat16, N> one{*this};
       one.score(start, begin, end, last);
-      for (int r = 0; r < N; ++r) soften(r, begin, end), round_weights(r);
+      for (int r = 0; r < N; ++r) soften_to_pairs(r, begin, end);
       one.add_values(start, begin, end, last);
     } else {
       score_one<N>(start, begin, end, last);
-      for (int r = 0; r < N; ++r) soften(r, begin, end), round_weights(r);
+      for (int r = 0; r < N; ++r) soften_to_pairs(r, begin, end);
       for (int64_t d = 0; d < head_dim; d += 2 * kW) add_one_columns<N, 2>(start, begin, end, last, d);
     }
     return true;
@@ -255,11 +161,11 @@ struct AttendBFloat16 : Attend<VecAvx512> {
 }  // namespace
 
 void attend_avx512_bf16(const AttentionTask& task) {
-  if (!can_run(task)) return attend_avx512(task);
+  if (!can_take_pairs(task, 32)) return attend_avx512(task);
   switch (task.kv->dtype) {
-    case DType::kUInt8: return AttendBFloat16<Float8>{{task}}.run();
-    case kKvInt8: return AttendBFloat16<int8_t>{{task}}.run();
-    default: return AttendBFloat16<BFloat16>{{task}}.run();
+    case DType::kUInt8: return AttendBFloat16<Float8>{{{task}}}.run();
+    case kKvInt8: return AttendBFloat16<int8_t>{{{task}}}.run();
+    default: return AttendBFloat16<BFloat16>{{{task}}}.run();
   }
 }
 

@@ -2,16 +2,25 @@
 #include <atomic>
 
 #include "kernels/kv_layout/kv_dtypes.h"
+#include "kernels/linear/linear_amx_check.h"
 #include "kernels/paged_attention/attention_task.h"
 #include "kernels/paged_attention/paged_attention.h"
 
 namespace vllm {
 namespace {
 
-auto pick(CpuIsa isa, bool bfloat16_products) {
+auto pick(CpuIsa isa, AttentionProducts products) {
 #if defined(__x86_64__)
-  if (isa == CpuIsa::kAvx512 && bfloat16_products) return attend_avx512_bf16;
+  if (isa == CpuIsa::kAvx512) {
+    switch (products) {
+      case AttentionProducts::kFloat32: break;
+      case AttentionProducts::kBFloat16: return attend_avx512_bf16;
+      case AttentionProducts::kTiles: return attend_amx;
+      case AttentionProducts::kEmulatedTiles: return attend_amx_emulated;
+    }
+  }
 #endif
+  static_cast<void>(products);
   return VLLM_BY_ISA(isa, attend);
 }
 
@@ -21,7 +30,8 @@ int64_t queries_per_task(int64_t group) { return std::max<int64_t>(1, kAttention
 // more heads over a KV head than kAttentionMaxRows: MQA models have up to 128.
 constexpr int64_t kMaxGroup = 256;
 size_t scratch_floats(int64_t head_dim, int64_t rows) {
-  const int64_t tile = (2 * (1 + padded_head_dim(head_dim)) + rows) * kAttentionTileKeys;
+  const int64_t dims = 2 * padded_pairs(head_dim) + padded_head_dim(head_dim);
+  const int64_t tile = (2 + dims + rows) * kAttentionTileKeys;
   return static_cast<size_t>(tile + 2 * attention_state_floats(head_dim, rows));
 }
 
@@ -93,6 +103,15 @@ class Cut {
 
 }  // namespace
 
+AttentionProducts attention_products() {
+  if (!cpu_has_avx512_bf16()) return AttentionProducts::kFloat32;
+  if (amx_use() == AmxUse::kEmulated) return AttentionProducts::kEmulatedTiles;
+#if defined(__x86_64__)
+  if (amx_use() == AmxUse::kNative && linear::amx_can_be_trusted()) return AttentionProducts::kTiles;
+#endif
+  return AttentionProducts::kBFloat16;
+}
+
 size_t paged_attention_workspace_bytes(int64_t max_seqs, int64_t head_dim, int num_threads) {
   const size_t scratch = static_cast<size_t>(num_threads) * scratch_floats(head_dim, kMaxGroup);
   return shares_bytes(max_seqs) + (scratch + (num_threads > 1 ? size_t{kStateFloats} : 0)) * sizeof(float);
@@ -143,7 +162,7 @@ Status check(const PagedAttentionParams& p) {
 }
 
 void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> workspace, ThreadPool& pool, CpuIsa isa,
-                         bool bfloat16_products) {
+                         AttentionProducts products) {
   const KvLayerView& kv = p.kv;
   int64_t num_seqs = static_cast<int64_t>(p.seq_lens.size()), group = p.q.size(1) / kv.num_kv_heads;
   CHECK(workspace.size() >= paged_attention_workspace_bytes(num_seqs, kv.head_dim, pool.num_threads()));
@@ -153,7 +172,7 @@ void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> wor
   const size_t thread_floats = scratch_floats(kv.head_dim, kMaxGroup);
   float* const states = scratch + static_cast<size_t>(pool.num_threads()) * thread_floats;
   const Cut cut(p, shares, pool.num_threads());
-  auto attend = pick(isa, bfloat16_products);
+  auto attend = pick(isa, products);
   // Of a KV head of a sequence whose spans run apart: how many are done, then their states.
   auto head_of = [&](int64_t s, int64_t kv_head) {
     return states + shares[s].first_state + kv_head * cut.head_floats(s);

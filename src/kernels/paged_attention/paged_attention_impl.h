@@ -20,9 +20,9 @@ struct Attend {
   float* const key_scales = t.scratch;             // [kTile] t.scale, times the key's own in an int8 cache
   float* const value_scales = key_scales + kTile;  // [kTile] of an int8 cache
   float* const keys = value_scales + kTile;        // [head_dim][kTile]
-  float* const values = keys + padded * kTile;     // [kTile][padded]
-  float* const weights = values + padded * kTile;  // [rows][kTile] scores, then e^(score - highest)
-  float* const merged = weights + rows * kTile;    // the state of the spans before this one
+  float* const values = keys + 2 * padded_pairs(head_dim) * kTile;  // [kTile][padded]
+  float* const weights = values + padded * kTile;                   // [rows][kTile] scores, then e^(score - highest)
+  float* const merged = weights + rows * kTile;                     // the state of the spans before this one
   // The state of this span (see attention_state_floats).
   float* const highest =
       t.part == AttentionTask::Part::kSpan ? t.states : merged + attention_state_floats(head_dim, rows);

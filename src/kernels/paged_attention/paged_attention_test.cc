@@ -80,26 +80,30 @@ struct Fixture {
   std::span<std::byte> scratch() { return {workspace.data(), workspace.size()}; }
 };
 
-// An ISA, and for AVX-512 whether bfloat16 caches are multiplied as bfloat16.
-std::vector<std::pair<CpuIsa, bool>> runnable_forms() {
-  std::vector<std::pair<CpuIsa, bool>> forms;
-  for (CpuIsa isa : runnable_isas()) forms.emplace_back(isa, false);
-  if (cpu_has_avx512_bf16()) forms.emplace_back(CpuIsa::kAvx512, true);
+// An ISA, and for AVX-512 how bfloat16 caches are multiplied.
+std::vector<std::pair<CpuIsa, AttentionProducts>> runnable_forms() {
+  std::vector<std::pair<CpuIsa, AttentionProducts>> forms;
+  for (CpuIsa isa : runnable_isas()) forms.emplace_back(isa, AttentionProducts::kFloat32);
+  if (!cpu_has_avx512_bf16()) return forms;
+  forms.emplace_back(CpuIsa::kAvx512, AttentionProducts::kBFloat16);
+  forms.emplace_back(CpuIsa::kAvx512, AttentionProducts::kEmulatedTiles);
+  if (attention_products() == AttentionProducts::kTiles) forms.emplace_back(CpuIsa::kAvx512, AttentionProducts::kTiles);
   return forms;
 }
 
 TEST(PagedAttention, MatchesTheReference) {
-  for (auto [isa, bfloat16_products] : runnable_forms()) {
+  for (auto [isa, products] : runnable_forms()) {
     for (const AttentionCase& c : attention_cases()) {
       Fixture f(c, 3);
       ASSERT_TRUE(check(f.p)) << check(f.p).error().message;
       paged_attention_ref(f.p);
       std::vector<float> expected = f.out;
       std::fill(f.out.begin(), f.out.end(), 0.0f);
-      paged_attention_cpu(f.p, f.scratch(), f.pool, isa, bfloat16_products);
+      paged_attention_cpu(f.p, f.scratch(), f.pool, isa, products);
       // Rounded queries move a score by about 2^-9 of it, rounded weights a sum by 2^-9 of its parts.
       const float tolerance =
-          bfloat16_products && c.dtype != DType::kFloat32 && c.dtype != DType::kFloat16 ? 2e-2f : 5e-6f;
+          products != AttentionProducts::kFloat32 && c.dtype != DType::kFloat32 && c.dtype != DType::kFloat16 ? 2e-2f
+                                                                                                              : 5e-6f;
       for (size_t i = 0; i < expected.size(); ++i) {
         ASSERT_NEAR(f.out[i], expected[i], tolerance)
             << to_string(isa) << " head_dim " << c.head_dim << " element " << i;
@@ -111,10 +115,10 @@ TEST(PagedAttention, MatchesTheReference) {
 // A token's result is the same alone as in a batch, at any cut of the prefill, in any pages, with any number of
 // threads.
 TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
-  for (auto [isa, bfloat16_products] : runnable_forms()) {
+  for (auto [isa, products] : runnable_forms()) {
     for (const AttentionCase& c : attention_cases()) {
       Fixture batch(c, 5, 3), alone(c, 5, 1);
-      paged_attention_cpu(batch.p, batch.scratch(), batch.pool, isa, bfloat16_products);
+      paged_attention_cpu(batch.p, batch.scratch(), batch.pool, isa, products);
       for (size_t s = 0; s < c.seqs.size(); ++s) {
         for (int32_t cut = 1; cut <= 7; cut += 3) {
           for (int32_t t = alone.query_start[s]; t < alone.query_start[s + 1]; t += cut) {
@@ -124,7 +128,7 @@ TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
             p.q = p.q.slice(t, t + n), p.out = p.out.slice(t, t + n);
             p.block_table = p.block_table.slice(static_cast<int64_t>(s), static_cast<int64_t>(s) + 1);
             p.query_start = start, p.seq_lens = lens;
-            paged_attention_cpu(p, alone.scratch(), alone.pool, isa, bfloat16_products);
+            paged_attention_cpu(p, alone.scratch(), alone.pool, isa, products);
           }
           size_t width = static_cast<size_t>(c.num_heads * c.head_dim);
           size_t begin = static_cast<size_t>(alone.query_start[s]) * width,
@@ -140,7 +144,7 @@ TEST(PagedAttention, ATokenDoesNotDependOnItsCompany) {
 // Long contexts: spans of keys that run on several threads, merged, are the same sums as on one thread and in a
 // prefill, also where a window leaves rows of one task without keys in a span.
 TEST(PagedAttention, SpansOnManyThreadsChangeNoBit) {
-  for (auto [isa, bfloat16_products] : runnable_forms()) {
+  for (auto [isa, products] : runnable_forms()) {
     for (const AttentionCase& c : {
              AttentionCase{14, 2, 64, 16, DType::kBFloat16, 0, 0, {{1, 1537}, {1, 70}}},
              AttentionCase{3, 1, 40, 8, DType::kFloat32, 10, 700, {{1, 1300}}},
@@ -150,28 +154,50 @@ TEST(PagedAttention, SpansOnManyThreadsChangeNoBit) {
       Fixture one(c, 7);
       paged_attention_ref(one.p);
       const std::vector<float> expected = one.out;
-      paged_attention_cpu(one.p, one.scratch(), one.pool, isa, bfloat16_products);
-      const float tolerance = bfloat16_products && c.dtype != DType::kFloat32 ? 5e-3f : 5e-6f;
+      paged_attention_cpu(one.p, one.scratch(), one.pool, isa, products);
+      const float tolerance = products != AttentionProducts::kFloat32 && c.dtype != DType::kFloat32 ? 5e-3f : 5e-6f;
       for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(one.out[i], expected[i], tolerance) << to_string(isa);
       for (int threads : {2, 5}) {
         Fixture many(c, 7, threads);
-        paged_attention_cpu(many.p, many.scratch(), many.pool, isa, bfloat16_products);
+        paged_attention_cpu(many.p, many.scratch(), many.pool, isa, products);
         ASSERT_EQ(one.out, many.out) << to_string(isa) << " threads " << threads;
       }
     }
   }
 }
 
+TEST(PagedAttention, TilesDoWhatTheirEmulationDoes) {
+  if (attention_products() != AttentionProducts::kTiles) GTEST_SKIP() << "no AMX";
+  for (const AttentionCase& c : attention_cases()) {
+    Fixture native(c, 11), emulated(c, 11);
+    paged_attention_cpu(native.p, native.scratch(), native.pool, cpu_isa(), AttentionProducts::kTiles);
+    paged_attention_cpu(emulated.p, emulated.scratch(), emulated.pool, cpu_isa(), AttentionProducts::kEmulatedTiles);
+    EXPECT_EQ(native.out, emulated.out) << "head_dim " << c.head_dim;
+  }
+}
+
+// Otherwise the tests above would not reach them.
+TEST(PagedAttention, TilesHaveBitsOfTheirOwn) {
+  if (!cpu_has_avx512_bf16()) GTEST_SKIP() << "no AVX512-BF16";
+  for (int head_dim : {64, 80, 256}) {
+    const AttentionCase c{4, 2, head_dim, 16, DType::kBFloat16, 0, 0, {{3, 70}}};
+    Fixture vectors(c, 13), tiles(c, 13);
+    paged_attention_cpu(vectors.p, vectors.scratch(), vectors.pool, cpu_isa(), AttentionProducts::kBFloat16);
+    paged_attention_cpu(tiles.p, tiles.scratch(), tiles.pool, cpu_isa(), AttentionProducts::kEmulatedTiles);
+    EXPECT_NE(vectors.out, tiles.out) << head_dim;
+  }
+}
+
 // How far an 8-bit cache is from a float32 one: the same keys, values and queries in both.
 TEST(PagedAttention, EightBitCachesAreNearTheExactOne) {
-  for (auto [isa, bfloat16_products] : runnable_forms()) {
+  for (auto [isa, products] : runnable_forms()) {
     AttentionCase c{6, 2, 64, 16, DType::kFloat32, 0, 0, {{1, 300}, {50, 90}}};
     Fixture exact(c, 9);
     paged_attention_ref(exact.p);
     for (auto [dtype, tolerance] : {std::pair(kKvInt8, 0.02f), std::pair(kKvFloat8, 0.12f)}) {
       c.dtype = dtype;
       Fixture f(c, 9);
-      paged_attention_cpu(f.p, f.scratch(), f.pool, isa, bfloat16_products);
+      paged_attention_cpu(f.p, f.scratch(), f.pool, isa, products);
       float furthest = 0;
       for (size_t i = 0; i < f.out.size(); ++i) furthest = std::max(furthest, std::fabs(f.out[i] - exact.out[i]));
       EXPECT_LT(furthest, tolerance) << to_string(isa);
@@ -182,15 +208,22 @@ TEST(PagedAttention, EightBitCachesAreNearTheExactOne) {
 
 // The page size is no part of the result either.
 TEST(PagedAttention, ATokenDoesNotDependOnTheBlockSize) {
-  for (auto [isa, bfloat16_products] : runnable_forms()) {
-    AttentionCase c{6, 2, 64, 16, bfloat16_products ? DType::kBFloat16 : DType::kFloat32, 0, 40, {{1, 77}, {50, 90}}};
+  for (auto [isa, products] : runnable_forms()) {
+    AttentionCase c{6,
+                    2,
+                    64,
+                    16,
+                    products != AttentionProducts::kFloat32 ? DType::kBFloat16 : DType::kFloat32,
+                    0,
+                    40,
+                    {{1, 77}, {50, 90}}};
     Fixture first(c, 9);
-    paged_attention_cpu(first.p, first.scratch(), first.pool, isa, bfloat16_products);
+    paged_attention_cpu(first.p, first.scratch(), first.pool, isa, products);
     for (int block_size : {1, 5, 32, 64}) {
-      if (bfloat16_products && block_size % 16 != 0) continue;
+      if (products != AttentionProducts::kFloat32 && block_size % 16 != 0) continue;
       c.block_size = block_size;
       Fixture other(c, 9);
-      paged_attention_cpu(other.p, other.scratch(), other.pool, isa, bfloat16_products);
+      paged_attention_cpu(other.p, other.scratch(), other.pool, isa, products);
       EXPECT_EQ(first.out, other.out) << block_size;
     }
   }
