@@ -1,6 +1,7 @@
 // Raw weight rows to panels (see linear_layout.h).
 #include <cstring>
 
+#include "kernels/dequantize/ggml_blocks.h"
 #include "kernels/linear/linear_layout.h"
 
 namespace vllm::linear {
@@ -66,6 +67,43 @@ void pack_quantized_row(DType dtype, const std::byte* row, int64_t k, int lane, 
   }
 }
 
+// Bit i of `bits` to bit i / 4 of byte i % 4: the fifth bits of 32 quants as the plane has them.
+uint32_t spread_fifth_bits(uint32_t bits) {
+  uint32_t out = 0;
+  for (int b = 0; b < 4; ++b) {
+    uint32_t x = (bits >> b) & 0x11111111u;
+    x = (x | x >> 3) & 0x03030303u;
+    x = (x | x >> 6) & 0x000f000fu;
+    out |= ((x | x >> 12) & 0xffu) << (8 * b);
+  }
+  return out;
+}
+
+// The same for types of 32 elements a block, whose bytes need hardly a change: a load spends its time here. Their 16
+// bytes of nibbles are the words of four planes as they are.
+template <class Block>
+void pack_small_row(DType dtype, const std::byte* row, int64_t k, int lane, std::byte* panel) {
+  const QuantLayout layout = quant_layout(dtype);
+  for (int64_t i = 0; i < k / kBlock; ++i, row += sizeof(Block), panel += layout.block_bytes()) {
+    Block block;
+    std::memcpy(&block, row, sizeof block);
+    std::byte* const place = panel + 4 * lane;
+    if constexpr (sizeof block.qs == kBlock) {
+      for (int j = 0; j < 8; ++j)
+        store_u32(place + j * kVector, load_u32(reinterpret_cast<const uint8_t*>(block.qs) + 4 * j) ^ 0x80808080u);
+    } else {
+      for (int j = 0; j < 4; ++j) store_u32(place + j * kVector, load_u32(block.qs + 4 * j));
+      if constexpr (requires { block.qh; }) store_u32(place + 4 * kVector, spread_fifth_bits(load_u32(block.qh)));
+    }
+    std::byte* const scales = panel + layout.quant_bytes();
+    std::memcpy(scales + 2 * lane, &block.d, 2);
+    if constexpr (requires { block.m; }) {
+      const auto negative = static_cast<uint16_t>(block.m ^ 0x8000u);
+      std::memcpy(scales + layout.scale_bytes() + 2 * lane, &negative, 2);
+    }
+  }
+}
+
 template <typename T>
 void pack_plain_row(const std::byte* row, int64_t k, int lane, int k_together, std::byte* panel) {
   for (int64_t i = 0; i < k; ++i) {
@@ -85,6 +123,11 @@ void pack_panel(DType dtype, const void* weight, int64_t n, int64_t k, int64_t f
       case DType::kFloat32: pack_plain_row<float>(row, k, lane, 1, panel); break;
       case DType::kFloat16: pack_plain_row<Float16>(row, k, lane, 1, panel); break;
       case DType::kBFloat16: pack_plain_row<BFloat16>(row, k, lane, 2, panel); break;
+      case DType::kQ4_0: pack_small_row<ggml::Q4_0>(dtype, row, k, lane, panel); break;
+      case DType::kQ4_1: pack_small_row<ggml::Q4_1>(dtype, row, k, lane, panel); break;
+      case DType::kQ5_0: pack_small_row<ggml::Q5_0>(dtype, row, k, lane, panel); break;
+      case DType::kQ5_1: pack_small_row<ggml::Q5_1>(dtype, row, k, lane, panel); break;
+      case DType::kQ8_0: pack_small_row<ggml::Q8_0>(dtype, row, k, lane, panel); break;
       default: pack_quantized_row(dtype, row, k, lane, panel);
     }
   }
