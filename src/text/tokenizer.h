@@ -58,8 +58,9 @@ class Tokenizer {
 /// tokenizer.model.v*, else kHf.
 enum class TokenizerMode { kAuto, kHf, kMistral };
 /// From a checkpoint folder. kHf: tokenizer.json, else tokenizer.model (SentencePiece or tiktoken), *.tiktoken or
-/// tiktoken.model, each with tokenizer_config.json beside it, else what kMistral takes. kMistral: tekken.json, else
-/// tokenizer.model or tokenizer.model.v*; control tokens are not found in a text. kNotFound if there is none.
+/// tiktoken.model, else vocab.json and merges.txt, each with tokenizer_config.json beside it, else what kMistral takes.
+/// kMistral: tekken.json, else tokenizer.model or tokenizer.model.v*; control tokens are not found in a text. kNotFound
+/// if there is none.
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const std::filesystem::path& dir,
                                                         TokenizerMode mode = TokenizerMode::kAuto);
 /// From the text of a tokenizer.json (and of tokenizer_config.json, may be empty).

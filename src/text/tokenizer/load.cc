@@ -96,9 +96,11 @@ Result<std::shared_ptr<const Tokenizer>> load_tokenizer(const fs::path& dir, Tok
     if (!parts) return std::move(parts).with_context("{}", (dir / name).string()).error();
     return finish(*std::move(parts), dir);
   }
+  if (has(names, "vocab.json") && has(names, "merges.txt")) return load_vocab_and_merges(dir);
   if (has(names, "tekken.json") || !versioned_model(names).empty()) return load_mistral(dir, names);
   return error(ErrorCode::kNotFound,
-               "{}: no tokenizer (known: tokenizer.json, tokenizer.model, tekken.json, *.tiktoken, tiktoken.model)",
+               "{}: no tokenizer (known: tokenizer.json, tokenizer.model, tekken.json, *.tiktoken, tiktoken.model, "
+               "vocab.json with merges.txt)",
                dir.string());
 }
 

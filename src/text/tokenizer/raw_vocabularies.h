@@ -46,6 +46,15 @@ Result<TokenizerParts> parse_sentencepiece(std::string_view bytes, bool control_
 Result<TokenizerParts> make_ranked_bpe(const std::vector<std::string>& tokens, TokenId first_id,
                                        std::string_view split_rule);
 
+/// The tokenizer.json that GPT-2's two files stand for. transformers' class gives the split rule: kUnimplemented lists
+/// the known ones.
+Result<std::string> join_vocab_and_merges(std::string_view vocab_json, std::string_view merges_txt,
+                                          std::string_view tokenizer_class, bool add_prefix_space);
+/// vocab.json and merges.txt with tokenizer_config.json, or what older folders have instead of its
+/// added_tokens_decoder: special_tokens_map.json, added_tokens.json. Without a tokenizer_class, config.json's
+/// model_type tells it.
+Result<std::shared_ptr<const Tokenizer>> load_vocab_and_merges(const std::filesystem::path& dir);
+
 /// tokenizer.json with tokenizer_config.json beside it.
 Result<std::shared_ptr<const Tokenizer>> load_tokenizer_json(const std::filesystem::path& dir);
 
