@@ -184,7 +184,9 @@ void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> wor
     for (int64_t h = 0; shares[s].num_spans > 0 && h < kv.num_kv_heads; ++h) done_of(s, h) = 0;
 
   pool.parallel_for(cut.num_items() * kv.num_kv_heads, [&](int64_t tile, int thread) {
-    const int64_t item = tile / kv.num_kv_heads, kv_head = tile % kv.num_kv_heads, s = cut.sequence_of(item);
+    // From the last on: a prompt's last queries see the most keys, and small tasks let threads end together.
+    const int64_t item = cut.num_items() - 1 - tile / kv.num_kv_heads;
+    const int64_t kv_head = tile % kv.num_kv_heads, s = cut.sequence_of(item);
     const Share& share = shares[s];
     const int64_t number = item - share.first_item, num_queries = cut.num_queries(s);
     const int64_t first = share.num_spans > 0 ? 0 : number * cut.step();
