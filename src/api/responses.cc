@@ -96,6 +96,35 @@ void append_fingerprint(std::string& out, const AnswerHead& head) {
   append_string(out, head.fingerprint);
 }
 
+// Of a choice: its logprobs, and how it ended.
+void append_end(std::string& out, const auto& choice) {
+  out += R"(,"logprobs":)";
+  append_or_null(out, choice.logprobs_json);
+  out += R"(,"finish_reason":)";
+  append_name(out, choice.finish_reason);
+  out += R"(,"stop_reason":)";
+  append_stop_reason(out, choice.stop_reason);
+}
+
+// Of a whole body.
+void append_after_choices(std::string& out, const AnswerHead& head, const Usage& usage) {
+  out += R"(],"service_tier":null)";
+  append_fingerprint(out, head);
+  out += R"(,"usage":)";
+  append_usage(out, usage);
+}
+
+void append_prompt(std::string& out, const ChatExtras& extras) {
+  out += R"(,"prompt_token_ids":)";
+  append_ids(out, extras.prompt_token_ids);
+  out += R"(,"prompt_text":)";
+  if (extras.prompt_text) {
+    append_string(out, *extras.prompt_text);
+  } else {
+    out += "null";
+  }
+}
+
 }  // namespace
 
 void prepare_chunks(AnswerHead& head, bool chat) {
@@ -113,12 +142,7 @@ std::string completion_body(const AnswerHead& head, std::span<const CompletionCh
     append_int(out, choice.index);
     out += R"(,"text":)";
     append_string(out, choice.text);
-    out += R"(,"logprobs":)";
-    append_or_null(out, choice.logprobs_json);
-    out += R"(,"finish_reason":)";
-    append_name(out, choice.finish_reason);
-    out += R"(,"stop_reason":)";
-    append_stop_reason(out, choice.stop_reason);
+    append_end(out, choice);
     out += R"(,"token_ids":)";
     append_ids(out, choice.token_ids);
     out += R"(,"prompt_logprobs":)";
@@ -127,10 +151,7 @@ std::string completion_body(const AnswerHead& head, std::span<const CompletionCh
     append_ids(out, choice.prompt_token_ids);
     out += R"(,"routed_experts":null})";
   }
-  out += R"(],"service_tier":null)";
-  append_fingerprint(out, head);
-  out += R"(,"usage":)";
-  append_usage(out, usage);
+  append_after_choices(out, head, usage);
   out += R"(,"kv_transfer_params":null,"ec_transfer_params":null,"metrics":null})";
   return out;
 }
@@ -148,30 +169,16 @@ std::string chat_body(const AnswerHead& head, std::span<const ChatChoice> choice
     append_string(out, choice.role);
     out += R"(,"content":)";
     append_string(out, choice.content);
-    out += R"(,"refusal":null,"annotations":null,"audio":null,"function_call":null,"reasoning":null},"logprobs":)";
-    append_or_null(out, choice.logprobs_json);
-    out += R"(,"finish_reason":)";
-    append_name(out, choice.finish_reason);
-    out += R"(,"stop_reason":)";
-    append_stop_reason(out, choice.stop_reason);
+    out += R"(,"refusal":null,"annotations":null,"audio":null,"function_call":null,"reasoning":null})";
+    append_end(out, choice);
     out += R"(,"token_ids":)";
     append_ids(out, choice.token_ids);
     out += R"(,"routed_experts":null})";
   }
-  out += R"(],"service_tier":null)";
-  append_fingerprint(out, head);
-  out += R"(,"usage":)";
-  append_usage(out, usage);
+  append_after_choices(out, head, usage);
   out += R"(,"prompt_logprobs":)";
   append_or_null(out, extras.prompt_logprobs_json);
-  out += R"(,"prompt_token_ids":)";
-  append_ids(out, extras.prompt_token_ids);
-  out += R"(,"prompt_text":)";
-  if (extras.prompt_text) {
-    append_string(out, *extras.prompt_text);
-  } else {
-    out += "null";
-  }
+  append_prompt(out, extras);
   out += R"(,"kv_transfer_params":null,"ec_transfer_params":null,"metrics":null})";
   return out;
 }
@@ -191,12 +198,7 @@ void append_completion_chunk(std::string& out, const AnswerHead& head, const Com
            "\n\n";
     return;
   }
-  out += R"(,"logprobs":)";
-  append_or_null(out, choice.logprobs_json);
-  out += R"(,"finish_reason":)";
-  append_name(out, choice.finish_reason);
-  out += R"(,"stop_reason":)";
-  append_stop_reason(out, choice.stop_reason);
+  append_end(out, choice);
   out += R"(,"prompt_token_ids":)";
   append_ids(out, choice.prompt_token_ids);
   out += R"(,"token_ids":)";
@@ -230,14 +232,7 @@ void append_chat_role_chunk(std::string& out, const AnswerHead& head, int index,
   append_string(out, role);
   out += R"(,"content":""},"logprobs":null,"finish_reason":null}])";
   append_chat_usage(out, usage);
-  out += R"(,"prompt_token_ids":)";
-  append_ids(out, extras.prompt_token_ids);
-  out += R"(,"prompt_text":)";
-  if (extras.prompt_text) {
-    append_string(out, *extras.prompt_text);
-  } else {
-    out += "null";
-  }
+  append_prompt(out, extras);
   out += "}\n\n";
 }
 
