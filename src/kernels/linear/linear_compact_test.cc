@@ -110,7 +110,8 @@ TEST(LinearCompact, ProductsAreThoseOfThePlainForm) {
       const PackedWeight compact = pack_as(w, packing, pool),
                          plain = pack_as(w, {.compact = false, .bytes = packed_linear_bytes(w)}, pool);
       EXPECT_LE(packing.bytes, (n + 31) / 32 * 32 * w.k * 2 * 83 / 100) << c.name;
-      for (int64_t num_tokens : {1, 2, 3, 8, 9, 15, 31, 70}) {
+      for (int64_t num_tokens : {1, 2, 3, 8, 9, 15, 31, 70, 130}) {
+        if (num_tokens > 100 && k > 192) continue;  // long in emulations
         std::mt19937 rng(1);
         std::normal_distribution<float> normal;
         std::vector<float> x(static_cast<size_t>(num_tokens * w.k)), bias(static_cast<size_t>(n));

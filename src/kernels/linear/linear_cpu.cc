@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kSliceTokens = 256;
 constexpr int64_t kTileTokens = 64;
 static_assert(kSliceTokens % 2 == 0 && kTileTokens % 2 == 0);  // pairs of tokens stay together
+// More tokens than this pay for panels that are unpacked as a whole, each of which one pass over all of k then uses.
+constexpr int64_t kMostCompactTokens = 128;
 constexpr int64_t kInlineElements = 8192;  // x smaller than this is prepared without waking the threads
 
 int num_terms(const LinearParams& p) { return p.two_term_x ? 2 : 1; }
@@ -124,7 +126,8 @@ void run_tile(const Kernels& kernels, const LinearParams& p, const PreparedX& pr
   };
   prepared.point(p, args);
   args.x = static_cast<const std::byte*>(args.x) + token * args.x_stride;
-  if (w.packed && (!w.compact || kernels.reads_compact)) return kernels.tile(args);
+  if (w.packed && (!w.compact || (kernels.reads_compact && args.num_tokens <= kMostCompactTokens)))
+    return kernels.tile(args);
   // Two panels at a time: see tile_of_type.
   const size_t plain_bytes = panel_bytes(w.dtype, w.k);
   thread_local std::vector<std::byte> scratch;

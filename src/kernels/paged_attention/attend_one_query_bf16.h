@@ -20,6 +20,16 @@ struct OneQueryBFloat16 {
     return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(pairs), reinterpret_cast<const __m512bh&>(x))};
   }
 
+  /// What to ask for while position j is used: the same lane of the next tile; after the last one, that of the next
+  /// head's first tile, which the page holds behind this head's and this thread takes next.
+  int64_t after(int64_t j, int64_t last) const {
+    if (j + kTile <= last) return j + kTile;
+    return a.t.kv_head + 1 < a.t.kv->num_kv_heads ? a.first_key(0) / kTile * kTile + j % kTile : j;
+  }
+  int64_t next_head(int64_t j, int64_t last) const {
+    return j + kTile > last && a.t.kv_head + 1 < a.t.kv->num_kv_heads ? head_dim * block_size : 0;
+  }
+
   /// Scores against lanes [begin, end), in whole vectors: lanes beyond are masked later.
   void score(int64_t start, int64_t begin, int64_t end, int64_t last) const {
     int64_t lane = begin / kW * kW;
@@ -40,7 +50,7 @@ struct OneQueryBFloat16 {
     VLLM_UNROLL for (int c = 0; c < C; ++c) {
       const int64_t j = start + lane + c * kW;
       key[c] = a.template key_area<BFloat16>(j);
-      later[c] = a.template key_area<BFloat16>(j + kTile <= last ? j + kTile : j);
+      later[c] = a.template key_area<BFloat16>(after(j, last)) + next_head(j, last);
     }
     V sum[N][C];
     VLLM_UNROLL for (int r = 0; r < N; ++r) { VLLM_UNROLL for (int c = 0; c < C; ++c) sum[r][c] = V::zero(); }
@@ -92,7 +102,7 @@ struct OneQueryBFloat16 {
     for (int64_t lane = begin / 2 * 2; lane < end; lane += 2) {
       const int64_t j = start + lane;
       const BFloat16* const v = a.template value_area<BFloat16>(j) + d;
-      const BFloat16* const next = a.template value_area<BFloat16>(j + kTile <= last ? j + kTile : j) + d;
+      const BFloat16* const next = a.template value_area<BFloat16>(after(j, last)) + next_head(j, last) + d;
       const bool has_first = lane >= begin, has_second = lane + 1 < end;
       const uint32_t* const w = a.weight_pairs(0) + lane / 2;
       VLLM_UNROLL for (int c = 0; c < C; ++c) {

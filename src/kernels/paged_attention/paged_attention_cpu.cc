@@ -183,10 +183,8 @@ void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> wor
   for (int64_t s = 0; s < num_seqs; ++s)
     for (int64_t h = 0; shares[s].num_spans > 0 && h < kv.num_kv_heads; ++h) done_of(s, h) = 0;
 
-  pool.parallel_for(cut.num_items() * kv.num_kv_heads, [&](int64_t tile, int thread) {
-    // From the last on: a prompt's last queries see the most keys, and small tasks let threads end together.
-    const int64_t item = cut.num_items() - 1 - tile / kv.num_kv_heads;
-    const int64_t kv_head = tile % kv.num_kv_heads, s = cut.sequence_of(item);
+  auto run_item = [&](int64_t item, int64_t kv_head, int thread) {
+    const int64_t s = cut.sequence_of(item);
     const Share& share = shares[s];
     const int64_t number = item - share.first_item, num_queries = cut.num_queries(s);
     const int64_t first = share.num_spans > 0 ? 0 : number * cut.step();
@@ -213,7 +211,18 @@ void paged_attention_cpu(const PagedAttentionParams& p, std::span<std::byte> wor
     if (done_of(s, kv_head).fetch_add(1) + 1 < share.num_spans) return;
     task.part = AttentionTask::Part::kMerge, task.states = head_states, task.num_states = share.num_spans;
     attend(task);
-  });
+  };
+  // From the last on: a prompt's last queries see the most keys, and small tasks let threads end together. Where there
+  // are many sequences, the heads of one follow each other on a thread: they are neighbours in the pages.
+  if (num_seqs >= 8 * pool.num_threads()) {
+    pool.parallel_for(cut.num_items(), [&](int64_t i, int thread) {
+      for (int64_t h = 0; h < kv.num_kv_heads; ++h) run_item(cut.num_items() - 1 - i, h, thread);
+    });
+  } else {
+    pool.parallel_for(cut.num_items() * kv.num_kv_heads, [&](int64_t tile, int thread) {
+      run_item(cut.num_items() - 1 - tile / kv.num_kv_heads, tile % kv.num_kv_heads, thread);
+    });
+  }
 }
 
 }  // namespace vllm

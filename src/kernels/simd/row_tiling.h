@@ -11,10 +11,12 @@ struct RowTiling {
   int64_t num_tiles;
 };
 
-/// `row_cost` counts elements read or written per row; a tile holds about 32k of them.
+/// `row_cost` counts elements read or written per row; a tile holds up to about 32k of them, and all hold as many rows.
 inline RowTiling tile_rows(int64_t num_rows, int64_t row_cost) {
   int64_t rows = std::max<int64_t>(1, 32768 / std::max<int64_t>(1, row_cost));
-  return {rows, (num_rows + rows - 1) / rows};
+  const int64_t tiles = std::max<int64_t>(1, (num_rows + rows - 1) / rows);
+  rows = (num_rows + tiles - 1) / tiles;
+  return {rows, rows > 0 ? (num_rows + rows - 1) / rows : 0};
 }
 
 }  // namespace vllm
