@@ -44,11 +44,11 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges, con
   if (options.ignore_merges) note_words(vocabulary);
 }
 
-void Bpe::set_char_id(char32_t code, TokenId id) {
-  if (char_ids_.size() <= code >> 8) char_ids_.resize((code >> 8) + 1);
-  auto& page = char_ids_[code >> 8];
-  if (!page) page = std::make_unique<std::array<TokenId, 256>>(), page->fill(-1);
-  (*page)[code & 255] = id;
+void Bpe::set_char(char32_t code, CharToken token) {
+  if (char_tokens_.size() <= code >> 8) char_tokens_.resize((code >> 8) + 1);
+  auto& page = char_tokens_[code >> 8];
+  if (!page) page = std::make_unique<std::array<CharToken, 256>>();
+  (*page)[code & 255] = token;
 }
 
 void Bpe::note_characters(const Vocabulary& vocabulary) {
@@ -57,9 +57,9 @@ void Bpe::note_characters(const Vocabulary& vocabulary) {
     size_t used = 0;
     if (text.empty() || (static_cast<unsigned char>(text[0]) >= 0x80 && text.size() > 4)) continue;
     const char32_t code = read_char(text, used);
-    if (used == text.size() && vocabulary.find(text) == id) set_char_id(code, id);
+    if (used == text.size() && vocabulary.find(text) == id) set_char(code, {id, 0});
   }
-  if (options_.blanks) set_char_id(U' ', char_id(kMetaspace));
+  if (options_.blanks) set_char(U' ', char_token(kMetaspace));
 }
 
 void Bpe::note_byte_characters(const Vocabulary& vocabulary) {
@@ -75,8 +75,20 @@ void Bpe::note_byte_characters(const Vocabulary& vocabulary) {
     symbols_of(raw, symbols);
     if (symbols.size() != raw.size()) continue;
     merge_bytes(merges_, byte_merges_.data(), raw, symbols, found);
-    if (found.size() == 1) set_char_id(code, found[0]);
+    if (found.size() == 1) set_char(code, {found[0], rank_of_character(raw)});
   }
+}
+
+// Two or three bytes that merge to one token.
+uint32_t Bpe::rank_of_character(std::string_view bytes) const {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  const auto of_pair = [&](size_t i) { return byte_merges_[static_cast<size_t>(byte(i)) << 8 | byte(i + 1)]; };
+  const Merge first = of_pair(0);
+  if (bytes.size() == 2) return first.rank;
+  const Merge last = of_pair(1);
+  const bool starts = first.id >= 0 && (last.id < 0 || first.rank <= last.rank);
+  const Merge* whole = starts ? merges_.find(first.id, byte_ids_[byte(2)]) : merges_.find(byte_ids_[byte(0)], last.id);
+  return whole ? std::max(whole->rank, starts ? first.rank : last.rank) : UINT32_MAX;
 }
 
 void Bpe::note_pairs() {
@@ -129,7 +141,7 @@ void Bpe::note_seams(const Vocabulary& vocabulary, const std::vector<MergeRule>&
     for (int i = 0; i < 3 && begin > 0; ++i) begin = previous_char(left, begin);
     for (int i = 0; i < 3 && end < right.size(); ++i) read_char(right, end);
     if (from_byte_alphabet(left.substr(begin), left_bytes) && from_byte_alphabet(right.substr(0, end), right_bytes))
-      seams_.add_bytes(left_bytes, right_bytes);  // no symbol of a text is spelled otherwise
+      seams_.add_bytes(left_bytes, right_bytes, rule.merge.rank);  // no symbol of a text is spelled otherwise
   }
   for (char32_t left = 0; left < 128 && !options_.byte_level; ++left) {
     for (char32_t right = 0; right < 128; ++right) {

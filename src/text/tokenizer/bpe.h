@@ -75,6 +75,7 @@ class Bpe {
     void resolve_new(const Waiting& word);
     void merge(std::string_view word, bool piece);
     bool symbols_of_characters(std::string_view word);
+    bool is_whole(std::string_view word, size_t pos) const;
 
     const Bpe& bpe_;
     std::vector<TokenId>& ids_;
@@ -87,14 +88,20 @@ class Bpe {
 
  private:
   void symbols_of(std::string_view piece, std::vector<TokenId>& symbols) const;
-  TokenId char_id(char32_t code) const {
+  struct CharToken {
+    TokenId id = -1;    // -1: none
+    uint32_t rank = 0;  // byte level: the highest rank of the merges that make it
+  };
+  CharToken char_token(char32_t code) const {
     const size_t page = code >> 8;
-    return page < char_ids_.size() && char_ids_[page] ? (*char_ids_[page])[code & 255] : -1;
+    return page < char_tokens_.size() && char_tokens_[page] ? (*char_tokens_[page])[code & 255] : CharToken{};
   }
+  TokenId char_id(char32_t code) const { return char_token(code).id; }
+  uint32_t rank_of_character(std::string_view bytes) const;
   bool cuts_ascii(size_t left, size_t right) const {
     return (ascii_cuts_[left * 2 + right / 64] >> right % 64 & 1) != 0;
   }
-  void set_char_id(char32_t code, TokenId id);
+  void set_char(char32_t code, CharToken token);
   bool is_known_ascii(std::string_view word) const;
   void note_characters(const Vocabulary& vocabulary);
   void note_byte_characters(const Vocabulary& vocabulary);
@@ -109,7 +116,7 @@ class Bpe {
   std::vector<std::string_view> word_texts_;  // by id, in word_bytes_
   std::array<TokenId, 256> byte_ids_;  // byte level: the byte's token; else its <0xNN> token; -1 if there is none
   // By code >> 8; null where no character is a token. Byte level: characters of two or three bytes that merge to one.
-  std::vector<std::unique_ptr<std::array<TokenId, 256>>> char_ids_;
+  std::vector<std::unique_ptr<std::array<CharToken, 256>>> char_tokens_;
   Seams seams_;
   std::array<uint64_t, 128 * 2> ascii_cuts_{};  // pairs of known ASCII characters that no merge joins
   std::vector<Merge> byte_merges_;  // the merge of each pair of bytes (byte level) or of ASCII characters; id -1: none

@@ -39,11 +39,26 @@ void Bpe::Run::cut_bytes(std::string_view text, size_t begin, size_t end) {
   size_t done = 0;
   for (size_t cut = length(0); cut < word.size(); cut += length(cut)) {
     const auto previous = static_cast<unsigned char>(word[cut - 1]), next = static_cast<unsigned char>(word[cut]);
-    if (next < 0xC0 || previous < 0x80 || bpe_.seams_.joins_bytes(word, cut)) continue;
+    if (next < 0xC0 || previous < 0x80 || bpe_.seams_.joins_long(word, cut)) continue;
+    if (bpe_.seams_.joins_short(word[cut - 1], word[cut]) &&
+        (cut < 3 || !is_whole(word, cut - 3) || !is_whole(word, cut)))
+      continue;
     push(text, begin + done, begin + cut, true);
     done = cut;
   }
   push(text, begin + done, end, true);
+}
+
+// The character of three bytes at `pos` is one token before any merge with less than three bytes on one side can take a
+// part of it: until it is whole, a merge within it has a lower rank. Such a merge can then not reach it at all.
+bool Bpe::Run::is_whole(std::string_view word, size_t pos) const {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(word[pos + i]); };
+  if (word.size() - pos < 3 || (byte(0) & 0xF0) != 0xE0 || (byte(1) & 0xC0) != 0x80 || (byte(2) & 0xC0) != 0x80)
+    return false;
+  size_t end = pos;
+  const CharToken token = bpe_.char_token(read_char(word, end));
+  return token.id >= 0 && (pos == 0 || token.rank < bpe_.seams_.short_rank(word[pos - 1], word[pos])) &&
+         (end == word.size() || token.rank < bpe_.seams_.short_rank(word[end - 1], word[end]));
 }
 
 // Wherever no merge joins two known characters.
@@ -145,8 +160,8 @@ void Bpe::Run::merge(std::string_view word, bool piece) {
 }
 
 // Starts from the tokens of each character instead of from bytes. Right where no merge of less than three bytes on one
-// side reaches across a character's ends: what reaches across then takes characters of two or three bytes whole, so
-// that the merges within each come first. False where that is not sure, or nothing would be won.
+// side reaches across a character's ends before the merges within it are done: what reaches across later takes
+// characters of two or three bytes whole. False where that is not sure, or nothing would be won.
 bool Bpe::Run::symbols_of_characters(std::string_view word) {
   bool any = false;
   for (size_t pos = 0, size; pos < word.size(); pos += size) {
@@ -163,14 +178,17 @@ bool Bpe::Run::symbols_of_characters(std::string_view word) {
     for (size_t i = pos + 1; i < end; ++i) {
       if ((static_cast<unsigned char>(word[i]) & 0xC0) != 0x80) return false;
     }
-    if (pos > 0 && bpe_.seams_.joins_short(word[pos - 1], word[pos])) return false;
-    if (end < word.size() && bpe_.seams_.joins_short(word[end - 1], word[end])) return false;
+    uint32_t rank = UINT32_MAX;  // of the first merge across
+    if (pos > 0) rank = bpe_.seams_.short_rank(word[pos - 1], word[pos]);
+    if (end < word.size()) rank = std::min(rank, bpe_.seams_.short_rank(word[end - 1], word[end]));
     any = true;
     size_t after = pos;
-    if (const TokenId id = bpe_.char_id(read_char(word, after)); id >= 0) {
-      symbols_.push_back(id);
+    if (const CharToken token = bpe_.char_token(read_char(word, after)); token.id >= 0) {
+      if (token.rank >= rank) return false;
+      symbols_.push_back(token.id);
       continue;
     }
+    if (rank != UINT32_MAX) return false;
     TokenId bytes[3];
     for (size_t i = 0; i < size; ++i) {
       bytes[i] = bpe_.byte_ids_[static_cast<unsigned char>(word[pos + i])];

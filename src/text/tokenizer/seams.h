@@ -21,7 +21,7 @@ class Seams {
       set_filter(left, right);
   }
   /// The same for raw bytes: up to three of the end of the left side and of the start of the right side.
-  void add_bytes(std::string_view left, std::string_view right);
+  void add_bytes(std::string_view left, std::string_view right, uint32_t rank);
 
   bool joins_ascii(unsigned char left, unsigned char right) const { return test(pairs_, pair(left, right)); }
   bool joins_chars(char32_t left, char32_t right) const {
@@ -31,10 +31,15 @@ class Seams {
   bool joins_short(char left, char right) const {
     return test(pairs_, pair(static_cast<unsigned char>(left), static_cast<unsigned char>(right)));
   }
-  /// Whether a merge may join the bytes of `word` at `cut`.
-  bool joins_bytes(std::string_view word, size_t cut) const {
-    if (joins_short(word[cut - 1], word[cut])) return true;
-    if (cut < 3 || word.size() - cut < 3) return false;  // then one side of a merge has less than three bytes
+  /// The lowest rank of such a merge; UINT32_MAX if there is none.
+  uint32_t short_rank(char left, char right) const {
+    return short_ranks_.empty()
+               ? UINT32_MAX
+               : short_ranks_[pair(static_cast<unsigned char>(left), static_cast<unsigned char>(right))];
+  }
+  /// Whether a merge with three bytes or more on both sides may join the bytes of `word` at `cut`.
+  bool joins_long(std::string_view word, size_t cut) const {
+    if (cut < 3 || word.size() - cut < 3) return false;
     return test_filter(three_bytes(word.data() + cut - 3), three_bytes(word.data() + cut));
   }
 
@@ -67,6 +72,7 @@ class Seams {
   }
 
   std::vector<uint64_t> pairs_ = std::vector<uint64_t>(65536 / 64);
+  std::vector<uint32_t> short_ranks_;  // of bytes
   std::vector<uint64_t> filter_ = std::vector<uint64_t>(size_t{1} << kFilterBits);
 };
 
