@@ -198,6 +198,50 @@ void append_bert_run(const NormalizeBert& rule, std::string_view run, std::strin
   out += rule.lowercase ? lowercase(clean) : clean;
 }
 
+// What append_bert_run makes of each character of U+3000 to U+30FF (kana) and U+FF00 to U+FFFF (fullwidth forms) by
+// itself. In a text it is the same: they have no marks that the rule keeps, and case is a matter of each character.
+class BertBlocks {
+ public:
+  static const BertBlocks& get(const NormalizeBert& rule) {
+    static const std::array<BertBlocks, 16> all = [] {
+      std::array<BertBlocks, 16> out;
+      for (size_t i = 0; i < out.size(); ++i) out[i].build({(i & 1) != 0, (i & 2) != 0, (i & 4) != 0, (i & 8) != 0});
+      return out;
+    }();
+    return all[size_t{rule.clean_text} | size_t{rule.handle_chinese_chars} << 1 | size_t{rule.strip_accents} << 2 |
+               size_t{rule.lowercase} << 3];
+  }
+  /// Appends what the character of three bytes at `p` becomes; false if it is none of those.
+  bool append(const char* p, std::string& out) const {
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(p[i]); };
+    const size_t row = byte(0) == 0xE3 && byte(1) < 0x84 ? 0 : byte(0) == 0xEF && byte(1) >= 0xBC ? 4 : 8;
+    if (row == 8) return false;
+    const Text& text = texts_[(row + byte(1) % 4) << 6 | (byte(2) & 0x3F)];
+    if (text.size > sizeof text.bytes) return false;
+    out.append(text.bytes, text.size);
+    return true;
+  }
+
+ private:
+  struct Text {
+    uint8_t size = 255;  // no entry
+    char bytes[7];
+  };
+  void build(const NormalizeBert& rule) {
+    for (size_t i = 0; i < texts_.size(); ++i) {
+      const auto code = static_cast<char32_t>((i < 256 ? 0x3000 : 0xFE00) + i);
+      if (code >= 0x302A && code <= 0x302F) continue;  // marks, some of which stay
+      std::string one, out;
+      append_char(one, code);
+      append_bert_run(rule, one, out);
+      if (out.size() > sizeof Text::bytes) continue;
+      texts_[i].size = static_cast<uint8_t>(out.size());
+      std::copy(out.begin(), out.end(), texts_[i].bytes);
+    }
+  }
+  std::array<Text, 512> texts_;
+};
+
 // ASCII goes through a table. Characters of the main block of Chinese and Japanese stay as they are; like ASCII they
 // neither decompose nor reorder, so that what lies between can be normalized by itself.
 void apply_bert(const NormalizeBert& rule, std::string& text) {
@@ -217,6 +261,7 @@ void apply_bert(const NormalizeBert& rule, std::string& text) {
     return byte(pos) >= 0xE4 && byte(pos) <= 0xE9 && (byte(pos) > 0xE4 || byte(pos + 1) >= 0xB8);
   };
   const auto is_dropped = [&](size_t pos) { return rule.clean_text && byte(pos) < 0x80 && ascii[byte(pos)] == 0; };
+  const BertBlocks& blocks = BertBlocks::get(rule);
   for (size_t pos = 0; pos < text.size();) {
     if (byte(pos) < 0x80 && !is_dropped(pos)) {
       out += ascii[byte(pos++)];
@@ -224,6 +269,8 @@ void apply_bert(const NormalizeBert& rule, std::string& text) {
       if (rule.handle_chinese_chars) out += ' ';
       out.append(text, pos, 3);
       if (rule.handle_chinese_chars) out += ' ';
+      pos += 3;
+    } else if (byte(pos) >= 0xE0 && blocks.append(text.data() + pos, out)) {
       pos += 3;
     } else {
       const size_t begin = pos;
