@@ -42,13 +42,49 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges, con
   if (options.byte_level) note_byte_characters(vocabulary);
   note_seams(vocabulary, merges);
   if (options.ignore_merges) note_words(vocabulary);
+  fill_cache(vocabulary);
 }
 
-void Bpe::set_char(char32_t code, CharToken token) {
-  if (char_tokens_.size() <= code >> 8) char_tokens_.resize((code >> 8) + 1);
-  auto& page = char_tokens_[code >> 8];
-  if (!page) page = std::make_unique<std::array<CharToken, 256>>();
-  (*page)[code & 255] = token;
+// A new cache knows the tokens that are words or pieces by themselves, those with low ids (the most frequent) first.
+void Bpe::fill_cache(const Vocabulary& vocabulary) {
+  auto cache = std::make_unique<WordCache>();
+  {
+    std::vector<TokenId> ids;
+    Run run(*this, ids);
+    std::string raw;
+    for (TokenId id = 0; id < vocabulary.size(); ++id) {
+      const std::string_view text = vocabulary.text(id);
+      if (text.size() > 3 * WordKey::kMaxBytes) continue;
+      if (options_.byte_level) {
+        if (!from_byte_alphabet(text, raw)) continue;
+      } else {
+        if (!is_utf8(text)) continue;
+        raw = text;
+        for (size_t at = 0; options_.blanks && (at = raw.find("\xE2\x96\x81", at)) != std::string::npos; ++at)
+          raw.replace(at, 3, 1, ' ');
+      }
+      if (raw.empty() || raw.size() > WordKey::kMaxBytes) continue;
+      const bool piece =
+          !options_.byte_level || (!options_.ignore_merges && static_cast<unsigned char>(raw[0]) >= 0x80);
+      const WordKey key = WordKey::make(raw.data(), raw.size(), raw.size(), piece);
+      const size_t place = cache->place_of(key);
+      if (!cache->has_room(place)) continue;
+      run.found_.clear();
+      run.merge(raw, piece);
+      if (run.found_.size() == 1 && run.found_[0] == id) cache->remember(key, place, &id, 1);
+    }
+  }
+  caches_ = std::make_unique<WordCachePool>(std::move(cache));
+}
+
+void Bpe::set_char_id(char32_t code, TokenId id, uint32_t rank) {
+  if (char_ids_.size() <= code >> 8) char_ids_.resize((code >> 8) + 1), char_ranks_.resize((code >> 8) + 1);
+  auto& page = char_ids_[code >> 8];
+  auto& ranks = char_ranks_[code >> 8];
+  if (!page) page = std::make_unique<std::array<TokenId, 256>>(), page->fill(-1);
+  if (!ranks && options_.byte_level) ranks = std::make_unique<std::array<uint32_t, 256>>();
+  (*page)[code & 255] = id;
+  if (ranks) (*ranks)[code & 255] = rank;
 }
 
 void Bpe::note_characters(const Vocabulary& vocabulary) {
@@ -57,9 +93,9 @@ void Bpe::note_characters(const Vocabulary& vocabulary) {
     size_t used = 0;
     if (text.empty() || (static_cast<unsigned char>(text[0]) >= 0x80 && text.size() > 4)) continue;
     const char32_t code = read_char(text, used);
-    if (used == text.size() && vocabulary.find(text) == id) set_char(code, {id, 0});
+    if (used == text.size() && vocabulary.find(text) == id) set_char_id(code, id);
   }
-  if (options_.blanks) set_char(U' ', char_token(kMetaspace));
+  if (options_.blanks) set_char_id(U' ', char_id(kMetaspace));
 }
 
 void Bpe::note_byte_characters(const Vocabulary& vocabulary) {
@@ -75,7 +111,7 @@ void Bpe::note_byte_characters(const Vocabulary& vocabulary) {
     symbols_of(raw, symbols);
     if (symbols.size() != raw.size()) continue;
     merge_bytes(merges_, byte_merges_.data(), raw, symbols, found);
-    if (found.size() == 1) set_char(code, {found[0], rank_of_character(raw)});
+    if (found.size() == 1) set_char_id(code, found[0], rank_of_character(raw));
   }
 }
 

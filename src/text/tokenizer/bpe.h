@@ -57,6 +57,7 @@ class Bpe {
     void settle();
 
    private:
+    friend class Bpe;
     static constexpr size_t kMaxIds = 1024, kMaxWaiting = 32;
     struct Waiting {
       WordKey key;  // of a short one
@@ -88,26 +89,24 @@ class Bpe {
 
  private:
   void symbols_of(std::string_view piece, std::vector<TokenId>& symbols) const;
-  struct CharToken {
-    TokenId id = -1;    // -1: none
-    uint32_t rank = 0;  // byte level: the highest rank of the merges that make it
-  };
-  CharToken char_token(char32_t code) const {
+  TokenId char_id(char32_t code) const {
     const size_t page = code >> 8;
-    return page < char_tokens_.size() && char_tokens_[page] ? (*char_tokens_[page])[code & 255] : CharToken{};
+    return page < char_ids_.size() && char_ids_[page] ? (*char_ids_[page])[code & 255] : -1;
   }
-  TokenId char_id(char32_t code) const { return char_token(code).id; }
+  /// Byte level: the highest rank of the merges that make a character which is a token.
+  uint32_t char_rank(char32_t code) const { return (*char_ranks_[code >> 8])[code & 255]; }
   uint32_t rank_of_character(std::string_view bytes) const;
   bool cuts_ascii(size_t left, size_t right) const {
     return (ascii_cuts_[left * 2 + right / 64] >> right % 64 & 1) != 0;
   }
-  void set_char(char32_t code, CharToken token);
+  void set_char_id(char32_t code, TokenId id, uint32_t rank = 0);
   bool is_known_ascii(std::string_view word) const;
   void note_characters(const Vocabulary& vocabulary);
   void note_byte_characters(const Vocabulary& vocabulary);
   void note_pairs();
   void note_seams(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges);
   void note_words(const Vocabulary& vocabulary);
+  void fill_cache(const Vocabulary& vocabulary);
 
   BpeOptions options_;
   MergeMap merges_;
@@ -116,7 +115,8 @@ class Bpe {
   std::vector<std::string_view> word_texts_;  // by id, in word_bytes_
   std::array<TokenId, 256> byte_ids_;  // byte level: the byte's token; else its <0xNN> token; -1 if there is none
   // By code >> 8; null where no character is a token. Byte level: characters of two or three bytes that merge to one.
-  std::vector<std::unique_ptr<std::array<CharToken, 256>>> char_tokens_;
+  std::vector<std::unique_ptr<std::array<TokenId, 256>>> char_ids_;
+  std::vector<std::unique_ptr<std::array<uint32_t, 256>>> char_ranks_;
   Seams seams_;
   std::array<uint64_t, 128 * 2> ascii_cuts_{};  // pairs of known ASCII characters that no merge joins
   std::vector<Merge> byte_merges_;  // the merge of each pair of bytes (byte level) or of ASCII characters; id -1: none

@@ -56,9 +56,11 @@ bool Bpe::Run::is_whole(std::string_view word, size_t pos) const {
   if (word.size() - pos < 3 || (byte(0) & 0xF0) != 0xE0 || (byte(1) & 0xC0) != 0x80 || (byte(2) & 0xC0) != 0x80)
     return false;
   size_t end = pos;
-  const CharToken token = bpe_.char_token(read_char(word, end));
-  return token.id >= 0 && (pos == 0 || token.rank < bpe_.seams_.short_rank(word[pos - 1], word[pos])) &&
-         (end == word.size() || token.rank < bpe_.seams_.short_rank(word[end - 1], word[end]));
+  const char32_t code = read_char(word, end);
+  if (bpe_.char_id(code) < 0) return false;
+  const uint32_t rank = bpe_.char_rank(code);
+  return (pos == 0 || rank < bpe_.seams_.short_rank(word[pos - 1], word[pos])) &&
+         (end == word.size() || rank < bpe_.seams_.short_rank(word[end - 1], word[end]));
 }
 
 // Wherever no merge joins two known characters.
@@ -183,9 +185,10 @@ bool Bpe::Run::symbols_of_characters(std::string_view word) {
     if (end < word.size()) rank = std::min(rank, bpe_.seams_.short_rank(word[end - 1], word[end]));
     any = true;
     size_t after = pos;
-    if (const CharToken token = bpe_.char_token(read_char(word, after)); token.id >= 0) {
-      if (token.rank >= rank) return false;
-      symbols_.push_back(token.id);
+    const char32_t code = read_char(word, after);
+    if (const TokenId id = bpe_.char_id(code); id >= 0) {
+      if (rank != UINT32_MAX && bpe_.char_rank(code) >= rank) return false;
+      symbols_.push_back(id);
       continue;
     }
     if (rank != UINT32_MAX) return false;

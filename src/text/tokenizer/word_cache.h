@@ -43,6 +43,8 @@ struct WordKey {
 
 class WordCache {
  public:
+  WordCache() = default;
+  WordCache(const WordCache& other) : short_(std::make_unique<decltype(short_)::element_type>(*other.short_)) {}
   struct alignas(32) Slot {
     static constexpr size_t kMaxIds = 4;
     uint64_t low = 0, high = 0;  // the key, and the number of ids in bits 60-62; 0 ids: free
@@ -86,6 +88,8 @@ class WordCache {
     std::swap(set[0], set[1]);  // the one that was used longer ago goes first
     return &set[0];
   }
+  /// Nothing would be forgotten for another word there.
+  bool has_room(size_t place) const { return (*short_)[place].slots[1].count() == 0; }
   void remember(const WordKey& key, size_t place, const TokenId* ids, size_t count) {
     Set& set = (*short_)[place];
     set[1] = set[0];
@@ -108,7 +112,8 @@ class WordCache {
 /// Caches (2.4 MB each) that are lent out: as many as encode() runs at once, of which eight are kept.
 class WordCachePool {
  public:
-  WordCachePool() = default;
+  /// Caches start as copies of `first`, if it is given.
+  explicit WordCachePool(std::unique_ptr<const WordCache> first = nullptr) : first_(std::move(first)) {}
   WordCachePool(const WordCachePool&) = delete;
   ~WordCachePool() {
     for (auto& place : idle_) delete place.load(std::memory_order_acquire);
@@ -119,7 +124,7 @@ class WordCachePool {
       if (WordCache* cache = place.exchange(nullptr, std::memory_order_acquire))
         return std::unique_ptr<WordCache>(cache);
     }
-    return std::make_unique<WordCache>();
+    return first_ ? std::make_unique<WordCache>(*first_) : std::make_unique<WordCache>();
   }
   void put(std::unique_ptr<WordCache> cache) {
     for (auto& place : idle_) {
@@ -132,6 +137,7 @@ class WordCachePool {
   }
 
  private:
+  std::unique_ptr<const WordCache> first_;
   std::array<std::atomic<WordCache*>, 8> idle_{};
 };
 
