@@ -5,41 +5,16 @@
 
 #include "base/env.h"
 #include "base/log.h"
+#include "cli/dtypes.h"
 #include "cli/kv_size.h"
 #include "engine/exec/cpu_binding.h"
 #include "engine/exec/cpu_executor.h"
 #include "engine/exec/cuda_executor.h"
-#include "kernels/kv_layout/kv_dtypes.h"
 #include "model/model.h"
 #include "tensor/cpu_info.h"
 
 namespace vllm::cli {
 namespace {
-
-Result<DType> pick_dtype(const std::string& flag, const model::ModelConfig& config) {
-  if (flag == "float32" || flag == "float") return DType::kFloat32;
-  if (flag == "float16" || flag == "half") return DType::kFloat16;
-  if (flag == "bfloat16") return DType::kBFloat16;
-  // auto: GGUF files were made for a float16 cache; float32 checkpoints run in bfloat16, as in vLLM on CPUs.
-  return config.from_gguf || config.torch_dtype == "float16" ? DType::kFloat16 : DType::kBFloat16;
-}
-
-// Of --kv-cache-dtype.
-Result<DType> pick_kv_dtype(const std::string& flag, DType dtype, bool cuda) {
-  if (flag == "auto" || flag == info(dtype).name) return dtype;
-  if (flag == "fp8_e4m3") {
-    LOG_INFO("KV cache of fp8 (e4m3), scales 1.0: twice the tokens of 16 bits");
-    return kKvFloat8;
-  }
-  if (cuda) {
-    return error(ErrorCode::kUnimplemented,
-                 "--kv-cache-dtype {} under --dtype {} is not built for GPUs; auto or fp8 are", flag, info(dtype).name);
-  }
-  if (flag == "float16") return DType::kFloat16;
-  if (flag == "bfloat16") return DType::kBFloat16;
-  LOG_INFO("KV cache of int8 with a scale for each token and head: nearly twice the tokens of 16 bits");
-  return kKvInt8;
-}
 
 model::LoadOptions load_options(const ServeArgs& args, DType dtype, const std::function<void(std::string)>& phase) {
   model::LoadOptions options{.dtype = dtype,
@@ -118,7 +93,7 @@ Result<EngineParts> make_cpu_parts(const ServeArgs& args, DType dtype, const Mod
   ASSIGN_OR_RETURN(std::unique_ptr<model::Model> model, load_on_cpu(args, dtype, source, phase));
   engine::SpeculationOptions speculation;
   if (draft) {
-    ASSIGN_OR_RETURN(DType draft_dtype, pick_dtype(args.dtype, draft->config));
+    const DType draft_dtype = pick_dtype(args.dtype, draft->config);
     ASSIGN_OR_RETURN(
         speculation.draft_model,
         load_on_cpu(args, draft_dtype, *draft, phase).with_context("draft model {}", args.speculation.model));
@@ -188,7 +163,7 @@ Result<EngineParts> make_cuda_parts(const ServeArgs& args, DType dtype, const Mo
 
 Result<std::unique_ptr<model::Model>> load_cpu_model(const ServeArgs& args, const ModelSource& source,
                                                      const std::function<void(std::string)>& phase) {
-  ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, source.config));
+  const DType dtype = pick_dtype(args.dtype, source.config);
   return load_on_cpu(args, dtype, source, phase);
 }
 
@@ -196,7 +171,7 @@ Result<EngineParts> make_engine_parts(const ServeArgs& args, bool cuda, const Mo
                                       const std::optional<ModelSource>& draft,
                                       const std::function<void(std::string)>& phase) {
   const model::ModelConfig& config = source.config;
-  ASSIGN_OR_RETURN(DType dtype, pick_dtype(args.dtype, config));
+  const DType dtype = pick_dtype(args.dtype, config);
   LOG_INFO("Architecture {}: {} layers, hidden size {}, {} heads, {} KV heads, context {}; dtype {}",
            config.architecture, config.num_layers, config.hidden_size, config.num_heads, config.num_kv_heads,
            config.max_position, info(dtype).name);

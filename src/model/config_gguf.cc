@@ -52,8 +52,7 @@ Status read_sizes(const GgufFile& file, const Metadata& meta, ModelConfig& c) {
     return invalid_argument("token_embd.weight has {} rows, expected 1 to {}", embedding->shape[0], kMaxVocabSize);
   }
   c.vocab_size = embedding->shape[0];
-  // What is not quantized, and the KV cache: float16 keeps quantized models closer to float32 than bfloat16 does; Gemma
-  // leaves its range.
+  // Of quantized models float16 stays closer to float32 than bfloat16 does; Gemma leaves its range.
   bool half =
       embedding->dtype == DType::kFloat16 || (is_quantized(embedding->dtype) && !c.model_type.starts_with("gemma"));
   c.torch_dtype = half ? "float16" : embedding->dtype == DType::kFloat32 ? "float32" : "bfloat16";

@@ -241,6 +241,7 @@ TEST(ConfigGguf, ReadsMetadata) {
   ModelConfig c = from_gguf([](GgufCase& c) { c.real("rope.freq_base", 1e6f); }).value();
   EXPECT_EQ(c.architecture, "Qwen2ForCausalLM");
   EXPECT_EQ(c.vocab_size, 10);
+  EXPECT_EQ(c.torch_dtype, "float32");  // that of token_embd.weight
   EXPECT_EQ(c.head_dim, 8);
   EXPECT_EQ(c.rope.theta, 1e6);
   EXPECT_EQ(c.eos_token_ids, (std::vector<int32_t>{7}));
