@@ -9,6 +9,8 @@ namespace vllm::text {
 namespace {
 
 constexpr char32_t kMetaspace = 0x2581;
+// Tokens with lower ids are put into a new cache: what is beyond costs loading more than it saves the first texts.
+constexpr TokenId kKnownFirst = 32768;
 
 // The one character of two or three bytes that `bytes` are; 0 if they are none.
 char32_t as_character(std::string_view bytes) {
@@ -45,14 +47,14 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<MergeRule>& merges, con
   fill_cache(vocabulary);
 }
 
-// A new cache knows the tokens that are words or pieces by themselves, those with low ids (the most frequent) first.
+// A new cache knows the most frequent tokens (those with low ids) that are words or pieces by themselves.
 void Bpe::fill_cache(const Vocabulary& vocabulary) {
   auto cache = std::make_unique<WordCache>();
   {
     std::vector<TokenId> ids;
     Run run(*this, ids);
     std::string raw;
-    for (TokenId id = 0; id < vocabulary.size(); ++id) {
+    for (TokenId id = 0; id < std::min<TokenId>(vocabulary.size(), kKnownFirst); ++id) {
       const std::string_view text = vocabulary.text(id);
       if (text.size() > 3 * WordKey::kMaxBytes) continue;
       if (options_.byte_level) {
