@@ -1,56 +1,70 @@
 #include "text/tokenizer/byte_trie.h"
 
 #include <algorithm>
+#include <string>
 
 namespace vllm::text {
+
+// Where children with these labels all find a free cell: among the next cells, else in a block of its own. Looked at
+// and not taken too often, a cell is forgotten, so that the time is bounded whatever the labels are.
+uint32_t ByteTrie::find_base(std::string_view labels) {
+  constexpr uint32_t kMostCells = 256;
+  const auto first = static_cast<uint8_t>(labels[0]);
+  while (first_free_ < cells_.size() && cells_[first_free_].parent != kFree) ++first_free_;
+  const auto end = static_cast<uint32_t>(std::min<size_t>(cells_.size(), first_free_ + kMostCells));
+  for (uint32_t place = first_free_; place < end; ++place) {
+    const uint32_t base = place ^ first;
+    const auto is_free = [&](char label) {
+      const uint32_t cell = base ^ static_cast<uint8_t>(label);
+      return cell != 0 && cells_[cell].parent == kFree;
+    };
+    if (std::all_of(labels.begin(), labels.end(), is_free)) return base;
+  }
+  if (end - first_free_ == kMostCells) first_free_ += kMostCells / 2;
+  const auto block = static_cast<uint32_t>(cells_.size());
+  cells_.resize(block + kBlock);
+  return block;
+}
 
 // Breadth first: the entries that share a node's prefix are a range of the sorted list.
 void ByteTrie::build(std::vector<Entry> entries) {
   std::erase_if(entries, [](const Entry& entry) { return entry.text.empty(); });
-  std::vector<std::pair<Entry, size_t>> order;  // with places, so that equal texts keep their order
-  order.reserve(entries.size());
-  for (const Entry& entry : entries) order.emplace_back(entry, order.size());
-  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
-    const int before = a.first.text.compare(b.first.text);
-    return before != 0 ? before < 0 : a.second < b.second;
-  });
-  for (size_t i = 0; i < order.size(); ++i) entries[i] = order[i].first;
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.text < b.text; });
   struct Range {
     uint32_t node;
     size_t begin, end;
   };
-  nodes_.assign(1, Node{});
-  wide_.clear();
-  wide_first_.clear();
+  cells_.assign(entries.empty() ? 1 : kBlock, Cell{});
+  first_free_ = 1;
   std::fill(std::begin(roots_), std::end(roots_), 0);
-  std::vector<Range> level = {{0, 0, entries.size()}}, next;
+  std::vector<Range> level = {{0, 0, entries.size()}}, next, children;
+  std::string labels;
   for (size_t depth = 0; !level.empty(); ++depth, std::swap(level, next)) {
     next.clear();
     for (const Range& range : level) {
-      nodes_[range.node].first_child = static_cast<uint32_t>(nodes_.size());
       size_t i = range.begin;
       while (i < range.end && entries[i].text.size() == depth) ++i;  // ends here: its value was taken one level up
+      labels.clear(), children.clear();
       while (i < range.end) {
-        const auto label = static_cast<uint8_t>(entries[i].text[depth]);
+        const char label = entries[i].text[depth];
         const size_t begin = i;
-        while (i < range.end && static_cast<uint8_t>(entries[i].text[depth]) == label) ++i;
-        const auto node = static_cast<uint32_t>(nodes_.size());
-        nodes_.push_back(
-            {.label = label, .value = entries[begin].text.size() == depth + 1 ? entries[begin].value : -1});
-        ++nodes_[range.node].num_children;
-        if (depth == 0) roots_[label] = node;
-        next.push_back({node, begin, i});
+        while (i < range.end && entries[i].text[depth] == label) ++i;
+        labels.push_back(label), children.push_back({0, begin, i});
+      }
+      if (labels.empty()) continue;
+      const uint32_t base = find_base(labels);
+      cells_[range.node].base = base;
+      for (size_t c = 0; c < labels.size(); ++c) {
+        const auto label = static_cast<uint8_t>(labels[c]);
+        Range& child = children[c];
+        child.node = base ^ label;
+        const Entry& first = entries[child.begin];
+        cells_[child.node].parent = range.node;
+        cells_[child.node].value = first.text.size() == depth + 1 ? first.value : -1;
+        if (depth == 0) roots_[label] = child.node;
+        next.push_back(child);
       }
     }
-  }
-  for (size_t i = 1; i < nodes_.size(); ++i) {
-    Node& node = nodes_[i];
-    if (node.num_children < kWide || node.num_children > kMaxWide) continue;
-    auto& places = wide_.emplace_back();
-    for (uint32_t k = 0; k < node.num_children; ++k)
-      places[nodes_[node.first_child + k].label] = static_cast<uint8_t>(k + 1);
-    wide_first_.push_back(node.first_child);
-    node.first_child = static_cast<uint32_t>(wide_.size() - 1);
   }
 }
 
